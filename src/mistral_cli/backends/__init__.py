@@ -1,0 +1,1 @@
+"""Whatever turns a prompt into events."""

@@ -1,0 +1,1 @@
+"""Logits become token ids: sampling, prefill, decoding, reuse of the cache."""

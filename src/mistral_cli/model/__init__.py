@@ -1,0 +1,1 @@
+"""Mistral and Mixtral in PyTorch. Never opens a file."""

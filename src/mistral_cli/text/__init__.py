@@ -1,0 +1,1 @@
+"""Text without tensors: tokenizers, templates, streams of characters, safe output."""

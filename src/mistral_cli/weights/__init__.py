@@ -1,0 +1,1 @@
+"""Files become modules: finding, checking and filling checkpoints."""

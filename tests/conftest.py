@@ -1,0 +1,27 @@
+"""Every test runs offline, in a home of its own."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+
+
+@pytest.fixture(autouse=True)
+def _temporary_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Point every place where files live at a fresh folder, and drop the caller's settings."""
+    home = tmp_path_factory.mktemp("home")
+    for name in list(os.environ):
+        if name.startswith(("MISTRAL_CLI_", "XDG_")) or name in ("NO_COLOR", "CLICOLOR_FORCE", "HF_TOKEN"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("MISTRAL_CLI_HOME", str(home / "mistral"))
+    monkeypatch.setenv("HF_HOME", str(home / "huggingface"))
+    return home
