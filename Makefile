@@ -27,6 +27,9 @@ format: $(READY)
 docs: $(READY)
 	$(BIN)/python tools/docs.py
 
+bench: $(READY)
+	$(BIN)/python tools/bench.py
+
 clean:
 	rm -rf $(VENV) build dist .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache
 
