@@ -11,26 +11,27 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "src" / "mistral_cli"
 SOURCES = sorted(PACKAGE.rglob("*.py"))
-GROUND = {"errors", "contract", "settings"}
+GROUND = {"errors", "contract", "settings", "limits"}
 ROOF = {"cli", "commands", "__main__", "__init__", "api"}
 
 # room -> the rooms of this package it may import (itself always)
 MAY_IMPORT = {
-    "ui": {"chat", "text", "contract", "settings", "errors"},
-    "server": {"chat", "text", "contract", "settings", "errors"},
-    "jobs": {"chat", "text", "contract", "settings", "errors"},
+    "ui": {"chat", "text", "contract", "settings", "errors", "limits"},
+    "server": {"chat", "text", "contract", "settings", "errors", "limits"},
+    "jobs": {"chat", "text", "contract", "settings", "errors", "limits"},
     "tune": {"backends", "engine", "weights", "model", "text", "contract", "errors"},
     "measure": {"backends", "engine", "weights", "model", "text", "contract", "errors"},
     "backends": {"engine", "weights", "model", "text", "contract", "errors"},
     "engine": {"weights", "model", "contract", "errors"},
-    "chat": {"text", "contract", "settings", "errors"},
+    "chat": {"text", "contract", "settings", "errors", "limits"},
     "weights": {"model", "kernels", "errors"},
     "model": {"errors"},
     "text": {"contract", "errors"},
     "kernels": {"errors"},
     "builtin": set(),
-    "contract": {"errors"},
-    "settings": {"contract", "errors"},
+    "contract": {"errors", "limits"},
+    "settings": {"contract", "errors", "limits"},
+    "limits": set(),
     "errors": set(),
 }
 # inside model/: who comes before whom
@@ -43,7 +44,7 @@ MODEL_FLOORS = {
     "attention": {"args", "rope", "cache", "layers"},
     "transformer": {"args", "rope", "cache", "layers", "moe", "attention"},
 }
-WITHOUT_TORCH = {"text", "ui", "chat", "jobs", "server", "errors", "contract", "settings", "commands", "cli", "__init__"}
+WITHOUT_TORCH = {"text", "ui", "chat", "jobs", "server", *GROUND, "commands", "cli", "__init__"}
 TENSOR_LIBRARIES = {"torch", "transformers", "accelerate", "bitsandbytes", "peft"}
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol
 
 from mistral_cli.errors import UsageError
+from mistral_cli.limits import LIMITS
 
 Role = Literal["system", "user", "assistant", "tool"]
 Order = Literal["temperature-first", "temperature-last"]
@@ -49,42 +50,6 @@ class Tool:
     name: str
     description: str = ""
     parameters: Mapping[str, object] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Limit:
-    """The range of one sampling parameter: what flags, config and requests may hold."""
-
-    low: float
-    high: float
-    low_is_open: bool = False
-    """True where ``low`` itself is not allowed."""
-
-    def __str__(self) -> str:
-        """Return the range in words: ``0 to 2``, ``above 0``, ``1 or more``."""
-        if self.high == math.inf:
-            return f"above {self.low:g}" if self.low_is_open else f"{self.low:g} or more"
-        return f"above {self.low:g}, up to {self.high:g}" if self.low_is_open else f"{self.low:g} to {self.high:g}"
-
-    def allows(self, value: float) -> bool:
-        """Tell whether ``value`` is finite and in the range."""
-        above = value > self.low if self.low_is_open else value >= self.low
-        return math.isfinite(value) and above and value <= self.high
-
-
-LIMITS: Mapping[str, Limit] = {
-    "temperature": Limit(0, 100),
-    "top_p": Limit(0, 1, low_is_open=True),
-    "top_k": Limit(0, math.inf),
-    "min_p": Limit(0, 1),
-    "repetition_penalty": Limit(0, 100, low_is_open=True),
-    "presence_penalty": Limit(-100, 100),
-    "frequency_penalty": Limit(-100, 100),
-    "seed": Limit(0, 2**63 - 1),
-    "max_tokens": Limit(1, math.inf),
-    "logprobs": Limit(0, 100),
-}
-"""Parameter -> range. One table for the flags' help, the errors and the REPL."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
