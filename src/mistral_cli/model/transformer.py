@@ -1,0 +1,202 @@
+"""Mistral and Mixtral: token ids in, logits out. Opens no file, draws no token, knows no text.
+
+The tree of modules has the names of Hugging Face's files, so that a weight's name is its place.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from mistral_cli.model.attention import Attention, Span, mask_for
+from mistral_cli.model.cache import KVCache
+from mistral_cli.model.layers import FeedForward, RMSNorm
+from mistral_cli.model.moe import SparseMoe
+from mistral_cli.model.rope import RotaryTable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mistral_cli.model.args import ModelArgs
+    from mistral_cli.model.cache import LayerCache
+
+INITIAL_RANGE = 0.02
+"""Weights that nobody loads are drawn uniformly between minus and plus this."""
+
+
+class DecoderLayer(nn.Module):
+    """Attention, then a feed-forward block or experts; each reads a norm of the stream and adds to it."""
+
+    def __init__(self, args: ModelArgs) -> None:
+        super().__init__()
+        self.self_attn = Attention(args)
+        if args.moe is None:
+            self.mlp = FeedForward(args.dim, args.hidden_dim)
+        else:
+            self.block_sparse_moe = SparseMoe(
+                args.dim,
+                args.hidden_dim,
+                num_experts=args.moe.num_experts,
+                per_token=args.moe.num_experts_per_tok,
+            )
+        self.input_layernorm = RMSNorm(args.dim, args.norm_eps)
+        self.post_attention_layernorm = RMSNorm(args.dim, args.norm_eps)
+        self._is_sparse = args.moe is not None
+
+    def forward(self, hidden: Tensor, span: Span, cache: LayerCache) -> Tensor:
+        """Map ``hidden`` (B, T, dim) to the same shape."""
+        hidden = hidden + self.self_attn(self.input_layernorm(hidden), span, cache)
+        feed_forward = self.block_sparse_moe if self._is_sparse else self.mlp
+        out: Tensor = hidden + feed_forward(self.post_attention_layernorm(hidden))
+        return out
+
+
+class Decoder(nn.Module):
+    """Embedding, layers and the last norm: everything but the head."""
+
+    def __init__(self, args: ModelArgs) -> None:
+        super().__init__()
+        self.embed_tokens = nn.Embedding(args.vocab_size, args.dim)
+        self.layers = nn.ModuleList(DecoderLayer(args) for _ in range(args.n_layers))
+        self.norm = RMSNorm(args.dim, args.norm_eps)
+
+
+class Mistral(nn.Module):
+    """A model of the Mistral family.
+
+    Args:
+        args: its shape.
+        generator: where the weights are drawn from (uniformly in ±0.02, norms 1); torch's own if None.
+        device: default: torch's; on ``meta`` nothing is drawn or allocated.
+        dtype: default: torch's.
+    """
+
+    def __init__(
+        self,
+        args: ModelArgs,
+        generator: torch.Generator | None = None,
+        *,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__()
+        target = torch.get_default_device() if device is None else torch.device(device)
+        self.args = args
+        self.rope = RotaryTable(args.head_dim, args.rope_theta)
+        with torch.device("meta"):  # so that nothing is drawn twice
+            self.model = Decoder(args)
+            self.lm_head = None if args.tie_word_embeddings else nn.Linear(args.dim, args.vocab_size, bias=False)
+        self.to(dtype or torch.get_default_dtype())
+        if target.type != "meta":
+            self.to_empty(device=target)
+            self._draw(generator)
+
+    if TYPE_CHECKING:
+
+        def __call__(
+            self,
+            tokens: Tensor,
+            cache: KVCache | None = None,
+            *,
+            padding: Tensor | None = None,
+            last_only: bool = False,
+            on_layer: Callable[[], None] | None = None,
+        ) -> tuple[Tensor, KVCache]:
+            """See ``forward``."""
+            ...
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The dtype of the hidden states."""
+        return self.model.embed_tokens.weight.dtype
+
+    @property
+    def device(self) -> torch.device:
+        """Where tokens go in."""
+        return self.model.embed_tokens.weight.device
+
+    def new_cache(self, batch_size: int = 1, *, capacity: int | None = None) -> KVCache:
+        """Return an empty cache; its capacity is ``max_position_embeddings`` unless given."""
+        capacity = self.args.max_position_embeddings if capacity is None else capacity
+        return KVCache(self.args, batch_size=batch_size, capacity=capacity, dtype=self.dtype, device=self.device)
+
+    def forward(
+        self,
+        tokens: Tensor,
+        cache: KVCache | None = None,
+        *,
+        padding: Tensor | None = None,
+        last_only: bool = False,
+        on_layer: Callable[[], None] | None = None,
+    ) -> tuple[Tensor, KVCache]:
+        """Read ``tokens`` after those in the cache.
+
+        Gradients reach every weight through the tokens of this call; what the cache held before is a constant.
+
+        Args:
+            tokens: (B, T) int64, T at least 1.
+            cache: what an earlier call returned; None starts afresh. Written in place.
+            padding: (B,) int64, how many tokens at the left of each row are padding. Given with the first tokens of a
+                cache, which keeps it.
+            last_only: compute the logits of the last position alone.
+            on_layer: called before each layer; whatever it raises leaves the cache as it was.
+
+        Returns:
+            logits (B, T, V), or (B, 1, V) with ``last_only``, in float32 (float64 for a float64 model; those of padding
+            mean nothing), and the cache.
+
+        Raises:
+            ContextError: more tokens than the cache's capacity.
+            ValueError: tokens or padding of another shape than the cache's.
+        """
+        if cache is None:
+            cache = self.new_cache(len(tokens), capacity=max(self.args.max_position_embeddings, tokens.shape[-1]))
+        _check_shapes(tokens, padding, cache.batch_size)
+        cache.check_room(tokens.shape[1])
+        hidden = self.model.embed_tokens(tokens)  # (B, T, dim)
+        padding = cache.padding if padding is None else padding.to(hidden.device)
+        span = self._span(cache, hidden, padding)
+        for layer, layer_cache in zip(self.model.layers, cache.layers, strict=True):
+            if on_layer is not None:
+                on_layer()
+            hidden = layer(hidden, span, layer_cache)
+        cache.padding = padding
+        cache.advance(tokens.shape[1])
+        return self._logits(hidden[:, -1:] if last_only else hidden), cache
+
+    def _span(self, cache: KVCache, hidden: Tensor, padding: Tensor | None) -> Span:
+        start, end = cache.length, cache.length + hidden.shape[1]
+        if padding is None:
+            cos, sin = self.rope.between(start, end, hidden.device)
+        else:
+            slots = torch.arange(start, end, device=hidden.device)
+            cos, sin = self.rope.at((slots - padding[:, None]).clamp(min=0), end)
+        windows = {layer.window for layer in cache.layers}
+        masks = {window: mask_for(start, end, window, padding, hidden) for window in windows}
+        return Span(start=start, end=end, cos=cos, sin=sin, masks=masks)
+
+    def _logits(self, hidden: Tensor) -> Tensor:
+        hidden = self.model.norm(hidden)
+        if self.lm_head is None:
+            logits = functional.linear(hidden, self.model.embed_tokens.weight)
+        else:
+            logits = self.lm_head(hidden)
+        return logits.to(torch.promote_types(logits.dtype, torch.float32))
+
+    @torch.no_grad()
+    def _draw(self, generator: torch.Generator | None) -> None:
+        for weight in self.parameters():
+            if weight.dim() == 1:  # a norm
+                weight.fill_(1)
+            else:
+                weight.uniform_(-INITIAL_RANGE, INITIAL_RANGE, generator=generator)
+
+
+def _check_shapes(tokens: Tensor, padding: Tensor | None, batch_size: int) -> None:
+    if tokens.dim() != 2 or len(tokens) != batch_size or tokens.shape[1] < 1:
+        raise ValueError(f"Tokens of shape {tuple(tokens.shape)} where ({batch_size}, 1 or more) is wanted.")
+    if padding is not None and padding.shape != (batch_size,):
+        raise ValueError(f"Padding of shape {tuple(padding.shape)} where ({batch_size},) is wanted.")
