@@ -1,0 +1,197 @@
+"""The roof: the table of commands, and errors turned into one line and an exit code. Knows no command's insides."""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import sys
+import traceback
+from types import FrameType
+from typing import Annotated, Any, Final, Literal, NoReturn
+
+import typer
+
+from mistral_cli import __version__
+from mistral_cli.commands.lazy import CONTEXT, Color, Command, Debug, LazyGroup
+from mistral_cli.commands.start import Invocation
+from mistral_cli.errors import MistralError, OutOfMemoryError, UsageError
+from mistral_cli.ui.console import Console
+
+PROGRAM: Final = "mistral"
+COMPLETE_VAR: Final = "_MISTRAL_COMPLETE"
+CLOSED_PIPE: Final = 141
+INTERRUPTED: Final = 130
+
+COMMANDS: Final = (
+    Command("gen", "mistral_cli.commands.gen", "gen", "Answer one prompt: for questions, pipes and scripts."),
+    Command("chat", "mistral_cli.commands.chat", "chat", "Hold a conversation in the terminal."),
+    Command("show", "mistral_cli.commands.show", "show", "Tell what a model is, from its files alone."),
+    Command("pull", "mistral_cli.commands.pull", "pull", "Download a model from the Hugging Face hub."),
+    Command("tokens", "mistral_cli.commands.tokens", "tokens", "Show the tokens that would be sent to a model."),
+    Command("doctor", "mistral_cli.commands.doctor", "doctor", "Check this installation and say what to mend."),
+)
+"""Every command, in the order of the help. A command returns its exit code, or None for 0."""
+
+
+class Program(LazyGroup):
+    """``mistral``: the table above."""
+
+    rows = COMMANDS
+
+
+def _version(value: bool) -> None:
+    if value:
+        typer.echo(f"mistral-cli {__version__}")
+        raise typer.Exit
+
+
+def _show_completion(value: str | None) -> None:
+    if value:
+        from typer._completion_shared import get_completion_script  # typer's own option wants to detect the shell
+
+        typer.echo(get_completion_script(prog_name=PROGRAM, complete_var=COMPLETE_VAR, shell=value))
+        raise typer.Exit
+
+
+Version = Annotated[
+    bool,
+    typer.Option("--version", callback=_version, expose_value=False, is_eager=True, help="Show the version and exit."),
+]
+Completion = Annotated[
+    Literal["bash", "zsh", "fish"] | None,
+    typer.Option(
+        "--show-completion",
+        callback=_show_completion,
+        expose_value=False,
+        is_eager=True,
+        help="Print the completion script of a shell.",
+    ),
+]
+
+
+def _root(
+    ctx: typer.Context,
+    color: Color = None,  # noqa: ARG001 (typer reads the signature)
+    debug: Debug = False,  # noqa: ARG001
+    version: Version = False,  # noqa: ARG001
+    completion: Completion = None,  # noqa: ARG001
+) -> None:
+    """Run Mistral models on your own machine: one answer, a conversation, or a part of a pipe.
+
+    Without a command, on a terminal: `mistral chat`.
+    """
+    if ctx.invoked_subcommand is None:
+        _without_command(ctx)
+
+
+def _without_command(ctx: Any) -> None:
+    if all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout)):
+        chat = ctx.command.get_command(ctx, "chat")
+        chat.invoke(chat.make_context("chat", [], parent=ctx))
+    else:
+        typer.echo(ctx.get_help())
+
+
+def build() -> Any:
+    """Return the whole program as typer's command object."""
+    app = typer.Typer(cls=Program, add_completion=False, rich_markup_mode=None, context_settings=CONTEXT)
+    app.callback(invoke_without_command=True)(_root)
+    return typer.main.get_command(app)
+
+
+# -- errors into one line and an exit code ---------------------------------------------------------------------------
+
+
+def run(args: list[str], invocation: Invocation) -> int:
+    """Run one command; return its exit code.
+
+    Raises:
+        MistralError, typer.TyperException, OSError, KeyboardInterrupt: the command failed or was stopped.
+    """
+    program = build()
+    try:
+        with program.make_context(PROGRAM, args, obj=invocation) as ctx:
+            code = program.invoke(ctx)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except typer.Exit as leaving:
+        code = leaving.exit_code
+    except typer.TyperException as error:
+        ctx = getattr(error, "ctx", None)
+        path = ctx.command_path if ctx else PROGRAM
+        raise UsageError(error.format_message(), f"See `{path} --help`.") from error
+    return code if isinstance(code, int) else 0
+
+
+def guarded(args: list[str]) -> int:
+    """Run one command; say in one line why it failed, and return the exit code of the contract."""
+    invocation = Invocation()
+    try:
+        return run(args, invocation)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        _abandon_stdout()
+        return CLOSED_PIPE
+    except MistralError as error:
+        return _report(error, invocation)
+    except OSError as error:
+        _abandon_stdout()
+        return _report(MistralError(_describe(error)), invocation)
+    except MemoryError:
+        return _report(OutOfMemoryError("The machine has no memory left."), invocation)
+    except Exception as error:  # noqa: BLE001 (the last net: a defect of ours is told in one line, too)
+        text = f"Unexpected {type(error).__name__}: {error}."
+        return _report(MistralError(text, "This is a defect: run again with --debug and report it."), invocation)
+
+
+def _describe(error: OSError) -> str:
+    what = error.strerror or str(error)
+    return f"{what}: {error.filename}." if error.filename else f"{what}."
+
+
+def _report(error: MistralError, invocation: Invocation) -> int:
+    if invocation.debug:
+        traceback.print_exc()
+    Console.open(choice=invocation.color or "auto").error(error)
+    return error.exit_code
+
+
+def _abandon_stdout() -> None:
+    """Send what still waits for stdout nowhere, so that the interpreter does not complain about it at its end."""
+    if sys.stdout is not None:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+
+
+def _leave_on(signals: tuple[str, ...]) -> None:
+    """Let these signals unwind the program, so that terminals and files are put right; ignored ones stay ignored."""
+
+    def leave(number: int, _frame: FrameType | None) -> NoReturn:
+        raise SystemExit(128 + number)
+
+    for name in signals:
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) == signal.SIG_DFL:
+            signal.signal(number, leave)
+
+
+def _speak_utf8() -> None:
+    """Write UTF-8 whatever the locale says: answers are bytes of ours, and no locale may make them fail."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+
+
+def main() -> NoReturn:
+    """Run ``mistral``: the entry point of the installed command."""
+    _speak_utf8()
+    _leave_on(("SIGTERM", "SIGHUP"))
+    if COMPLETE_VAR in os.environ:
+        from typer._completion_classes import completion_init
+
+        completion_init()
+        build().main(prog_name=PROGRAM, complete_var=COMPLETE_VAR)
+    sys.exit(guarded(sys.argv[1:]))

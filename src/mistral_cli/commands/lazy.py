@@ -1,0 +1,111 @@
+"""How a table of commands becomes typer's: a module is imported when its command is named, help is set in sections.
+
+So ``mistral --help`` costs typer alone. Knows no command.
+"""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Final, Literal
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+CONTEXT: Final = {"help_option_names": ["-h", "--help"]}
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One row of the table: ``mistral NAME`` calls ``function`` of ``module``."""
+
+    name: str
+    module: str
+    function: str
+    summary: str
+
+
+class LazyGroup(TyperGroup):
+    """A table as typer wants it. Its type for a context is private, hence ``Any``."""
+
+    rows: ClassVar[tuple[Command, ...]] = ()
+
+    def list_commands(self, _ctx: Any) -> list[str]:
+        """Return the names of all commands, in the order of the table."""
+        return [row.name for row in self.rows]
+
+    def get_command(self, _ctx: Any, cmd_name: str) -> Any:
+        """Import and return the command of that name, or None."""
+        rows = [row for row in self.rows if row.name == cmd_name]
+        return _import_command(rows[0]) if rows else None
+
+    def format_commands(self, _ctx: Any, formatter: Any) -> None:
+        """Write the rows of the table, importing none of them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(row.name, row.summary) for row in self.rows])
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Find the command; a wrong name is compared with those of the table."""
+        names: Any = dict.fromkeys(self.list_commands(ctx))
+        self.commands = names
+        return super().resolve_command(ctx, args)
+
+
+class HelpInSections(TyperCommand):
+    """A command whose help lists its options under the headings (``rich_help_panel``) that they carry."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write arguments and options, one section a heading, in the order in which the headings first come."""
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for param in self.get_params(ctx):
+            record = param.get_help_record(ctx)
+            if record is not None:
+                heading = getattr(param, "rich_help_panel", None) or f"{param.param_type_name.capitalize()}s"
+                sections.setdefault(heading, []).append((_short(record[0]), record[1]))
+        for heading, rows in sections.items():
+            with formatter.section(heading):
+                formatter.write_dl(rows)
+
+
+def _short(names: str) -> str:
+    """``--json / --no-json`` -> ``--[no-]json``."""
+    yes, _, no = names.partition(" / --no-")
+    return yes.replace(f"--{no}", f"--[no-]{no}") if no else names
+
+
+# -- flags that every command takes, before its name and after ---------------------------------------------------------
+
+
+def _set_color(ctx: typer.Context, value: str | None) -> None:
+    if value:
+        ctx.find_root().obj.color = value
+
+
+def _set_debug(ctx: typer.Context, value: bool) -> None:
+    if value:
+        ctx.find_root().obj.debug = True
+
+
+Color = Annotated[
+    Literal["auto", "always", "never"] | None,
+    typer.Option("--color", callback=_set_color, expose_value=False, help="When to colour: by default on a terminal."),
+]
+Debug = Annotated[
+    bool, typer.Option("--debug", callback=_set_debug, expose_value=False, help="Show the traceback of an error.")
+]
+
+
+def _shared(color: Color = None, debug: Debug = False) -> None:
+    """Carry the flags that every command takes."""
+
+
+def _command_of(function: Any, name: str) -> Any:
+    app = typer.Typer(add_completion=False, rich_markup_mode=None)
+    app.command(name, cls=HelpInSections, context_settings=CONTEXT)(function)
+    return typer.main.get_command(app)
+
+
+def _import_command(row: Command) -> Any:
+    command = _command_of(getattr(importlib.import_module(row.module), row.function), row.name)
+    command.params.extend(_command_of(_shared, "shared").params)
+    return command

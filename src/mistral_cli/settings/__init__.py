@@ -1,0 +1,1 @@
+"""What the user set, and where our own files live."""

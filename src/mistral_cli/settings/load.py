@@ -1,0 +1,119 @@
+"""Defaults < config.toml < ``MISTRAL_CLI_*`` < flags, merged into ``Settings``. Prints nothing."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import tomllib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mistral_cli.errors import UsageError
+from mistral_cli.limits import LIMITS
+from mistral_cli.settings.options import ONE_OF_TWO, OPTIONS, Settings
+from mistral_cli.settings.places import PREFIX, places
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+CONFIG_NAME = "config.toml"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Layer:
+    """One place where options are set: name -> value, and how that place names each."""
+
+    values: Mapping[str, object]
+    origin: Callable[[str], str]
+    warnings: tuple[str, ...] = ()
+
+
+def load_settings(flags: Mapping[str, object] | None = None, environ: Mapping[str, str] = os.environ) -> Settings:
+    """Merge the config file, the environment and ``flags`` (None and empty lists: not given; other names ignored).
+
+    Raises:
+        UsageError: a value that is none, with its file and line, its variable or its flag.
+    """
+    values: dict[str, object] = {}
+    origins: dict[str, str] = {}
+    layers = (
+        _config_layer(places(environ).config / CONFIG_NAME),
+        _environment_layer(environ),
+        _flag_layer(flags or {}),
+    )
+    for layer in layers:
+        _drop_what_is_replaced(layer, values, origins)
+        for name, value in layer.values.items():
+            values[name] = _read(name, value, layer.origin(name))
+            origins[name] = layer.origin(name)
+    warnings = tuple(text for layer in layers for text in layer.warnings)
+    return Settings(**values, origins=origins, warnings=warnings)  # type: ignore[arg-type]
+
+
+def _read(name: str, value: object, origin: str) -> object:
+    try:
+        result = OPTIONS[name].metadata["read"](value)
+    except ValueError as error:
+        limit = f", {LIMITS[name]}" if name in LIMITS else ""
+        raise UsageError(f"{origin} is {value!r}, but must be {error}{limit}.") from None
+    if name in LIMITS and not LIMITS[name].allows(result):
+        raise UsageError(f"{origin} is {result}, but must be {LIMITS[name]}.")
+    return result
+
+
+def _drop_what_is_replaced(layer: _Layer, values: dict[str, object], origins: dict[str, str]) -> None:
+    for pair in ONE_OF_TWO:
+        here = [name for name in pair if name in layer.values]
+        if len(here) == 2:
+            first, second = (layer.origin(name) for name in pair)
+            raise UsageError(f"{first} and {second} are both given, but only one can be.")
+        for other in set(pair) - set(here) if here else ():
+            values.pop(other, None)
+            origins.pop(other, None)
+
+
+def _flag_layer(flags: Mapping[str, object]) -> _Layer:
+    given = {name: value for name, value in flags.items() if name in OPTIONS and value not in (None, [], ())}
+    return _Layer(values=given, origin=lambda name: f"--{name.replace('_', '-')}")
+
+
+def _environment_layer(environ: Mapping[str, str]) -> _Layer:
+    ours = {name.removeprefix(PREFIX): value for name, value in environ.items() if name.startswith(PREFIX)}
+    known = {name.lower(): value for name, value in ours.items() if name.lower() in OPTIONS and value}
+    unknown = [name for name in ours if name.lower() not in OPTIONS and name != "HOME"]
+    warnings = tuple(_unknown(PREFIX + name, [PREFIX + option.upper() for option in OPTIONS]) for name in unknown)
+    return _Layer(values=known, origin=lambda name: PREFIX + name.upper(), warnings=warnings)
+
+
+def _config_layer(path: Path) -> _Layer:
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+        table = tomllib.loads(text)
+    except FileNotFoundError:
+        return _Layer(values={}, origin=str)
+    except tomllib.TOMLDecodeError as error:
+        line = re.search(r"at line (\d+)", str(error))
+        where = line[1] if line else str(text.count("\n") + 1)
+        raise UsageError(f"{path}:{where}: not TOML: {error}.") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} cannot be read: {error}.") from None
+
+    def origin(name: str) -> str:
+        return f"{path}:{_line_of(name, text)}: {name}"
+
+    warnings = tuple(_unknown(origin(name), list(OPTIONS)) for name in table if name not in OPTIONS)
+    known = {name: value for name, value in table.items() if name in OPTIONS}
+    return _Layer(values=known, origin=origin, warnings=warnings)
+
+
+def _line_of(key: str, text: str) -> int:
+    """Return the line where ``key`` is set; tomllib does not tell."""
+    found = re.search(rf"""^[ \t]*\[*[ \t]*["']?{re.escape(key)}["']?[ \t]*[=.\]]""", text, re.MULTILINE)
+    return text.count("\n", 0, found.start()) + 1 if found else 1
+
+
+def _unknown(origin: str, names: list[str]) -> str:
+    near = difflib.get_close_matches(origin.rsplit(" ", 1)[-1], names, n=1)
+    return f"{origin} is not an option and is ignored." + (f" Did you mean {near[0]}?" if near else "")

@@ -1,0 +1,162 @@
+"""The options: one field of ``Settings`` each, with the reader that turns what was given into a value.
+
+A field's name is the config key, in capitals the environment variable, with dashes the flag. Nothing here knows what
+an option does or where it was set.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Final
+
+from mistral_cli.limits import LIMITS
+
+YES: Final = ("1", "true", "yes", "on")
+NO: Final = ("0", "false", "no", "off")
+
+
+# -- readers: what a flag, a variable or TOML gives -> a value; ValueError says what it must be ----------------------
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError("text")
+    return value
+
+
+def _number(value: object) -> float:
+    try:
+        if isinstance(value, (int, float, str)) and not isinstance(value, bool):
+            return float(value)
+    except ValueError:
+        pass
+    raise ValueError("a number")
+
+
+def _whole(value: object) -> int:
+    try:
+        if isinstance(value, (int, str)) and not isinstance(value, bool):
+            return int(value)
+    except ValueError:
+        pass
+    raise ValueError("a whole number")
+
+
+def _natural(value: object) -> int:
+    number = _whole(value)
+    if number < 1:
+        raise ValueError("1 or more")
+    return number
+
+
+def _switch(value: object) -> bool:
+    if isinstance(value, bool):
+        return value
+    word = value.lower() if isinstance(value, str) else ""
+    if word not in YES + NO:
+        raise ValueError("true or false")
+    return word in YES
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    """Accept a list; from the environment, one text or a JSON list of them."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value) if value.startswith("[") else [value]
+        except json.JSONDecodeError:
+            value = [value]
+    if not isinstance(value, (list, tuple)) or not all(isinstance(text, str) for text in value):
+        raise ValueError("a list of texts")
+    return tuple(value)
+
+
+def _biases(value: object) -> Mapping[int, float]:
+    """Accept a table of id -> bias, a list of ``ID=BIAS``, or those in one text with commas between."""
+    rows = value.split(",") if isinstance(value, str) else value
+    try:
+        if isinstance(rows, Mapping):
+            return {_whole(token): _number(bias) for token, bias in rows.items()}
+        if isinstance(rows, (list, tuple)):
+            return {_whole(token): _number(bias) for token, bias in (str(row).split("=") for row in rows)}
+    except ValueError:
+        pass
+    raise ValueError("ID=BIAS: a token id and a number")
+
+
+def _one_of(*choices: str) -> Callable[[object], str]:
+    def read(value: object) -> str:
+        if value not in choices:
+            raise ValueError(f"{', '.join(choices[:-1])} or {choices[-1]}")
+        return str(value)
+
+    return read
+
+
+def _option(read: Callable[[object], object], default: object = None) -> Any:
+    if isinstance(default, dict):
+        return field(default_factory=dict, metadata={"read": read})
+    return field(default=default, metadata={"read": read})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Every option of every command, after all that set it. None: nobody did."""
+
+    # what is asked
+    prompt: str | None = _option(_text)
+    file: tuple[str, ...] = _option(_texts, ())
+    stdin: bool = _option(_switch, True)
+    system: str | None = _option(_text)
+    system_file: str | None = _option(_text)
+    prefix: str = _option(_text, "")
+    raw: bool = _option(_switch, False)
+    lines: bool = _option(_switch, False)
+    # which model, and how it runs
+    model: str | None = _option(_text)
+    revision: str | None = _option(_text)
+    template: str | None = _option(_text)
+    dtype: str | None = _option(_one_of("bfloat16", "float16", "float32", "float64"))
+    device: str | None = _option(_text)
+    context: int | None = _option(_natural)
+    threads: int | None = _option(_natural)
+    # how the next token is drawn, and when an answer ends
+    temperature: float | None = _option(_number)
+    top_p: float | None = _option(_number)
+    top_k: int | None = _option(_whole)
+    min_p: float | None = _option(_number)
+    repetition_penalty: float | None = _option(_number)
+    presence_penalty: float | None = _option(_number)
+    frequency_penalty: float | None = _option(_number)
+    logit_bias: Mapping[int, float] = _option(_biases, {})
+    seed: int | None = _option(_whole)
+    max_tokens: int | None = _option(_whole)
+    stop: tuple[str, ...] = _option(_texts, ())
+    order: str | None = _option(_one_of("temperature-first", "temperature-last"))
+    logprobs: int | None = _option(_whole)
+    # how the answer is shown
+    json: bool = _option(_switch, False)
+    output: str | None = _option(_text)
+    extract: bool = _option(_switch, False)
+    markdown: bool = _option(_switch, False)
+    stats: bool = _option(_switch, False)
+    quiet: bool = _option(_switch, False)
+    color: str = _option(_one_of("auto", "always", "never"), "auto")
+    debug: bool = _option(_switch, False)
+
+    origins: Mapping[str, str] = field(default_factory=dict)
+    """Option -> who set it, as a person names it: ``--top-p``, ``MISTRAL_CLI_TOP_P``, ``…/config.toml:3: top_p``."""
+    warnings: tuple[str, ...] = ()
+    """Unknown keys and variables: for stderr, once."""
+
+    def given(self, *names: str) -> dict[str, Any]:
+        """Return those of ``names`` that somebody set."""
+        return {name: getattr(self, name) for name in names if name in self.origins}
+
+
+OPTIONS: Final = {option.name: option for option in fields(Settings) if "read" in option.metadata}
+SAMPLING: Final = (*(name for name in OPTIONS if name in LIMITS), "logit_bias", "stop", "order")
+"""The options that are fields of ``SamplingParams``."""
+ONE_OF_TWO: Final = (("system", "system_file"),)
+"""Options that replace each other: the stronger place wins; both in one place is an error."""

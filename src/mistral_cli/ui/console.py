@@ -1,0 +1,185 @@
+"""The one Console: answers to stdout, everything else to stderr, and what each stream may carry.
+
+Only here is it asked whether a stream is a terminal. Untrusted text is made safe here, and only for a terminal.
+Nothing here knows what a model is.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import sys
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, BinaryIO, TextIO
+
+from mistral_cli.text.sanitize import Sanitizer, sanitize
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mistral_cli.errors import MistralError
+
+_CLEAR_LINE = "\r\x1b[K"
+_STYLES = {"error": "1;31", "warning": "33", "notice": "2", "prompt": "1;32"}
+
+
+def wants_color(choice: str, *, is_terminal: bool, environ: Mapping[str, str]) -> bool:
+    """Decide on colour for one stream: ``--color``, then NO_COLOR, CLICOLOR_FORCE, TERM, then what the stream is."""
+    if choice != "auto":
+        return choice == "always"
+    if environ.get("NO_COLOR"):
+        return False
+    if environ.get("CLICOLOR_FORCE", "0") not in ("", "0"):
+        return True
+    return is_terminal and environ.get("TERM", "dumb") != "dumb"
+
+
+@dataclass(slots=True, kw_only=True)
+class Stream:
+    """stdout or stderr: bytes go in at once, so that nothing waits in a buffer."""
+
+    file: BinaryIO | None
+    """None where the stream was closed before we started."""
+    is_terminal: bool = False
+    color: bool = False
+    can_redraw: bool = False
+    """Whether the cursor can be moved: a terminal that is not dumb."""
+    columns: int = 80
+    _sanitizer: Sanitizer = field(default_factory=Sanitizer)
+
+    @classmethod
+    def of(cls, file: TextIO | None, *, choice: str = "auto", environ: Mapping[str, str] = os.environ) -> Stream:
+        """Take over ``sys.stdout`` or ``sys.stderr``."""
+        if file is None:
+            return cls(file=None)
+        file.flush()
+        is_terminal = file.isatty()
+        return cls(
+            file=file.buffer,
+            is_terminal=is_terminal,
+            color=wants_color(choice, is_terminal=is_terminal, environ=environ),
+            can_redraw=is_terminal and environ.get("TERM", "dumb") != "dumb",
+            columns=_columns(file) if is_terminal else 80,
+        )
+
+    def write(self, text: str) -> None:
+        """Write trusted text (our own words and escapes) as it is.
+
+        Raises:
+            OSError: the stream is closed, its reader is gone, or the disk is full.
+        """
+        if self.file is None:
+            raise OSError(errno.EBADF, "the standard output is closed")
+        self.file.write(text.encode("utf-8", "backslashreplace"))
+        self.file.flush()
+
+    def write_untrusted(self, text: str) -> None:
+        """Write the next piece of somebody else's words, made safe across pieces if this is a terminal."""
+        self.write(self._sanitizer.push(text) if self.is_terminal else text)
+
+    def safe(self, text: str) -> str:
+        """Return somebody else's words, made safe if this is a terminal."""
+        return sanitize(text) if self.is_terminal else text
+
+
+def _columns(file: TextIO) -> int:
+    try:
+        return os.get_terminal_size(file.fileno()).columns or 80
+    except OSError:
+        return 80
+
+
+@dataclass(slots=True, kw_only=True)
+class Console:
+    """What commands write through."""
+
+    out: Stream
+    err: Stream
+    quiet: bool = False
+    """Say errors only."""
+    _status: bool = False
+
+    @classmethod
+    def open(cls, *, choice: str = "auto", quiet: bool = False, environ: Mapping[str, str] = os.environ) -> Console:
+        """Take over the process's own streams; ``choice`` is ``--color``'s."""
+        out = Stream.of(sys.stdout, choice=choice, environ=environ)
+        return cls(out=out, err=Stream.of(sys.stderr, choice=choice, environ=environ), quiet=quiet)
+
+    # -- stdout --------------------------------------------------------------------------------------------------
+
+    def answer(self, text: str) -> None:
+        """Write the next piece of the answer, on the screen when this returns."""
+        self._clear_status()
+        self.out.write_untrusted(text)
+
+    def line(self, text: str) -> None:
+        """Write one line (or several) of a result; untrusted."""
+        self._clear_status()
+        self.out.write(self.out.safe(text) + "\n")
+
+    def json(self, value: object) -> None:
+        """Write one JSON object on a line of its own."""
+        self.line(json.dumps(value, ensure_ascii=False))
+
+    # -- stderr --------------------------------------------------------------------------------------------------
+
+    def error(self, error: MistralError) -> None:
+        """Say in one line what happened, why, and what to do."""
+        self._say("error", f"{error}")
+
+    def warning(self, text: str) -> None:
+        """Say that something is not as the user may think."""
+        if not self.quiet:
+            self._say("warning", text)
+
+    def notice(self, text: str) -> None:
+        """Say something worth knowing: one dim line without a label."""
+        if not self.quiet:
+            self._tell(self._styled(" ".join(self.err.safe(text).split("\n")), "notice"))
+
+    def stats(self, text: str) -> None:
+        """Write statistics that were asked for, quiet or not."""
+        self._tell(self.err.safe(text))
+
+    def status(self, text: str) -> None:
+        """Show a line that the next output replaces; nothing where the cursor cannot be moved."""
+        if self.err.can_redraw and not self.quiet:
+            line = self.err.safe(text)[: self.err.columns - 1]
+            self._put(_CLEAR_LINE + self._styled(line, "notice"))
+            self._status = True
+
+    def _clear_status(self) -> None:
+        if self._status:
+            self._status = False
+            self._put(_CLEAR_LINE)
+
+    def _say(self, kind: str, text: str) -> None:
+        """Write ``kind: text`` on one line."""
+        line = " ".join(self.err.safe(text).splitlines())
+        self._tell(f"{self._styled(kind + ':', kind)} {line}")
+
+    def _tell(self, line: str) -> None:
+        self._clear_status()
+        self._put(line + "\n")
+
+    def _styled(self, text: str, style: str) -> str:
+        return f"\x1b[{_STYLES[style]}m{text}\x1b[0m" if self.err.color and text else text
+
+    def _put(self, text: str) -> None:
+        with contextlib.suppress(OSError):  # nobody listens to stderr, and there is no one else to tell
+            self.err.write(text)
+
+    # -- questions -----------------------------------------------------------------------------------------------
+
+    @property
+    def can_ask(self) -> bool:
+        """Tell whether a person sits there: stdin and stderr are terminals."""
+        return self.err.is_terminal and sys.stdin is not None and sys.stdin.isatty()
+
+    def ask(self, question: str) -> bool:
+        """Ask on stderr; True for yes. Anything else, and the end of input, is no."""
+        self._clear_status()
+        self._put(self.err.safe(question) + " [y/N] ")
+        return sys.stdin.readline().strip().lower() in ("y", "yes")
