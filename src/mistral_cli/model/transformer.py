@@ -59,7 +59,8 @@ class Decoder(nn.Module):
 
     def __init__(self, args: ModelArgs) -> None:
         super().__init__()
-        self.embed_tokens = nn.Embedding(args.vocab_size, args.dim)
+        # nn.Embedding(V, dim) would draw on meta, and that imports torch's compiler: a second at every start
+        self.embed_tokens = nn.Embedding.from_pretrained(torch.empty(args.vocab_size, args.dim), freeze=False)
         self.layers = nn.ModuleList(DecoderLayer(args) for _ in range(args.n_layers))
         self.norm = RMSNorm(args.dim, args.norm_eps)
 
