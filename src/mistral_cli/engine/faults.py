@@ -1,0 +1,54 @@
+"""What the engine refuses before it starts and what may go wrong on the way, each in one line for a person."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mistral_cli.errors import ContextError, MistralError, OutOfMemoryError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mistral_cli.contract import SamplingParams
+
+
+def check_prompt(prompt: Sequence[int], context: int) -> None:
+    """Refuse what cannot be answered.
+
+    Raises:
+        UsageError: the prompt is empty.
+        ContextError: it leaves no room for an answer.
+    """
+    if not prompt:
+        raise UsageError("The prompt is empty.", "Give at least one token.")
+    if len(prompt) >= context:
+        raise ContextError(
+            f"The prompt takes {len(prompt):,} tokens, but the context is {context:,}, with room for an answer.",
+            "Shorten it, or raise --context where the model allows more.",
+        )
+
+
+def check_bias(params: SamplingParams, vocab_size: int) -> None:
+    """Refuse a bias for a token that does not exist.
+
+    Raises:
+        UsageError: naming the token and the vocabulary's size.
+    """
+    for token in params.logit_bias:
+        if token >= vocab_size:
+            raise UsageError(f"--logit-bias names token {token}, but the model has {vocab_size:,} (from 0).")
+
+
+def not_finite(number: int, prompt_tokens: int) -> MistralError:
+    """Say at which token the logits held NaN or infinity."""
+    return MistralError(
+        f"The model's logits are not finite (NaN or infinity) at token {number} of the answer, "
+        f"after {prompt_tokens + number - 1:,} tokens.",
+        "Try --dtype float32; if it stays so, the weights are damaged: fetch the model again.",
+    )
+
+
+def out_of_memory(error: RuntimeError) -> OutOfMemoryError:
+    """Return torch's memory error, of whichever device, as ours."""
+    first = str(error).splitlines()[0]
+    return OutOfMemoryError(f"The memory ran out while computing: {first}", "Lower --context, or shorten the prompt.")

@@ -1,0 +1,86 @@
+"""What a model will take and whether it fits, before anything is loaded. Opens no file; counts from ``ModelArgs``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from mistral_cli.engine.host_memory import host_free
+from mistral_cli.errors import OutOfMemoryError, UsageError
+
+if TYPE_CHECKING:
+    from mistral_cli.model.args import ModelArgs
+
+USUAL_CONTEXT = 8192
+"""Tokens of context unless asked otherwise, where the model and the memory allow it."""
+
+LEAST_CONTEXT = 512
+"""A default context below this is no use to anyone: better say what is missing."""
+
+CHUNK = 256
+"""Prompt tokens read in one go; what the activations of a chunk take follows from it."""
+
+
+def free_memory(device: torch.device) -> int:
+    """Return the bytes that can still be taken on ``device``; for the CPU and MPS, which share it, the host's."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    return host_free()
+
+
+def weight_bytes(args: ModelArgs, dtype: torch.dtype) -> int:
+    """Return the bytes of all weights in ``dtype``."""
+    return args.parameters * dtype.itemsize
+
+
+def kv_bytes(args: ModelArgs, tokens: int, dtype: torch.dtype) -> int:
+    """Return the bytes of keys and values of ``tokens``; a layer with a window holds no more than it and a chunk."""
+    per_layer = args.kv_bytes_per_token(dtype.itemsize) // args.n_layers
+    windows = (args.window(layer) for layer in range(args.n_layers))
+    return per_layer * sum(tokens if window is None else min(tokens, window + CHUNK) for window in windows)
+
+
+def activation_bytes(args: ModelArgs, tokens: int, dtype: torch.dtype) -> int:
+    """Return about what one chunk takes beside weights and cache: its widest block, its scores and its logits."""
+    wide = args.hidden_dim * 3 + args.dim * 6 + args.head_dim * (args.n_heads + 2 * args.n_kv_heads) * 2
+    scores = args.n_heads * tokens * 4  # float32, or the kernel's own scratch
+    return CHUNK * (wide * dtype.itemsize + scores) + 8 * args.vocab_size * 4
+
+
+def plan_context(args: ModelArgs, *, dtype: torch.dtype, device: torch.device, asked: int | None = None) -> int:
+    """Return the tokens of context to set up.
+
+    Without ``asked``: the least of what the model was made for, 8,192 and what fits in the free memory.
+
+    Raises:
+        UsageError: more was asked for than the model was made for.
+        OutOfMemoryError: the weights and the cache do not fit; the message holds both numbers.
+    """
+    most = args.max_position_embeddings
+    if asked is not None and not 1 <= asked <= most:
+        raise UsageError(f"--context is {asked:,}, but must be 1 to {most:,}, the positions this model was made for.")
+    context, free = asked or min(most, USUAL_CONTEXT), free_memory(device)
+    if _needed(args, context, dtype) <= free:
+        return context
+    if asked is None:
+        context = min(most, LEAST_CONTEXT)
+        while _needed(args, context * 2, dtype) <= free:
+            context *= 2
+        if _needed(args, context, dtype) <= free:
+            return context
+    raise _too_large(args, context, dtype, free)
+
+
+def _needed(args: ModelArgs, context: int, dtype: torch.dtype) -> int:
+    return weight_bytes(args, dtype) + kv_bytes(args, context, dtype) + activation_bytes(args, context, dtype)
+
+
+def _too_large(args: ModelArgs, context: int, dtype: torch.dtype, free: int) -> OutOfMemoryError:
+    needed, weights = _needed(args, context, dtype), weight_bytes(args, dtype)
+    hint = "Lower --context, or close other programs." if weights < free else "Take a smaller model, or another device."
+    return OutOfMemoryError(
+        f"The model needs {needed:,} bytes ({weights:,} for its weights in {str(dtype).removeprefix('torch.')}, "
+        f"the rest for {context:,} tokens), but {free:,} are free.",
+        hint,
+    )

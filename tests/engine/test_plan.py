@@ -1,0 +1,79 @@
+"""What fits is known, and what does not is refused, before anything is loaded."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from mistral_cli.engine import plan
+from mistral_cli.engine.plan import free_memory, kv_bytes, plan_context, weight_bytes
+from mistral_cli.errors import OutOfMemoryError, UsageError
+from mistral_cli.model.args import ModelArgs
+
+CPU = torch.device("cpu")
+SEVEN = ModelArgs.mistral_7b_v03()
+GB = 10**9
+
+
+def planned(monkeypatch: pytest.MonkeyPatch, free: int, asked: int | None = None, args: ModelArgs = SEVEN) -> int:
+    monkeypatch.setattr(plan, "host_free", lambda: free)
+    return plan_context(args, dtype=torch.bfloat16, device=CPU, asked=asked)
+
+
+def test_a_7b_cache_takes_half_a_gibibyte_for_4096_tokens() -> None:
+    assert kv_bytes(SEVEN, 4096, torch.bfloat16) == 512 * 2**20
+
+
+def test_a_window_bounds_the_cache_and_layers_without_one_grow_on() -> None:
+    windowed = ModelArgs(sliding_window=1024)
+    assert kv_bytes(windowed, 100_000, torch.bfloat16) == kv_bytes(windowed, 50_000, torch.bfloat16)
+    mixed = ModelArgs(sliding_window=(None,) + (1024,) * 31)
+    grown = kv_bytes(mixed, 100_000, torch.bfloat16) - kv_bytes(mixed, 50_000, torch.bfloat16)
+    assert grown == 50_000 * mixed.kv_bytes_per_token(2) // 32
+
+
+def test_weights_take_two_bytes_a_parameter_in_bfloat16() -> None:
+    assert weight_bytes(SEVEN, torch.bfloat16) == 2 * 7_248_023_552
+
+
+def test_the_default_context_is_8192_where_it_fits(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert planned(monkeypatch, 100 * GB) == 8192
+
+
+def test_the_default_context_is_the_models_own_where_that_is_less(monkeypatch: pytest.MonkeyPatch) -> None:
+    small = ModelArgs(max_position_embeddings=1000)
+    assert planned(monkeypatch, 100 * GB, args=small) == 1000
+
+
+def test_the_default_context_shrinks_to_what_fits(monkeypatch: pytest.MonkeyPatch) -> None:
+    context = planned(monkeypatch, weight_bytes(SEVEN, torch.bfloat16) + GB // 2)
+    assert 512 <= context < 8192
+    assert kv_bytes(SEVEN, context, torch.bfloat16) < GB // 2
+
+
+def test_a_context_that_was_asked_for_is_taken_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert planned(monkeypatch, 100 * GB, asked=32_000) == 32_000
+
+
+def test_a_model_that_does_not_fit_is_refused_with_both_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(OutOfMemoryError, match=r"14,496,047,104 for its weights.* 8,000,000,000 are free") as caught:
+        planned(monkeypatch, 8 * GB)
+    assert caught.value.exit_code == 5
+    assert "smaller model" in caught.value.hint
+
+
+def test_a_context_that_does_not_fit_is_refused_and_not_made_smaller(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(OutOfMemoryError, match="32,768 tokens") as caught:
+        planned(monkeypatch, 16 * GB, asked=32_768)
+    assert "Lower --context" in caught.value.hint
+
+
+@pytest.mark.parametrize("asked", [0, -5, 32_769])
+def test_a_context_the_model_was_not_made_for_is_refused(monkeypatch: pytest.MonkeyPatch, asked: int) -> None:
+    with pytest.raises(UsageError, match="1 to 32,768"):
+        planned(monkeypatch, 100 * GB, asked=asked)
+
+
+def test_the_cpu_has_the_hosts_free_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plan, "host_free", lambda: 12345)
+    assert free_memory(CPU) == 12345
