@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # tiny matrices: two threads that wait for each other take four times as long
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # on tiny matrices threads only wait for each other
 
 
 @pytest.fixture(autouse=True)
