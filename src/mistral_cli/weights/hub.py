@@ -8,7 +8,20 @@ from mistral_cli.errors import CheckpointError, ModelNotFoundError, UsageError
 from mistral_cli.weights import hub_cache
 from mistral_cli.weights.hub_names import BUILTIN, DEFAULT_MODEL, KNOWN_MODELS, check_id, check_revision, find_closest
 
-__all__ = ["BUILTIN", "DEFAULT_MODEL", "builtin_path", "default_model", "find_folder", "is_cached", "resolve"]
+__all__ = [
+    "BUILTIN",
+    "DEFAULT_MODEL",
+    "NotFetchedError",
+    "builtin_path",
+    "default_model",
+    "find_folder",
+    "is_cached",
+    "resolve",
+]
+
+
+class NotFetchedError(ModelNotFoundError):
+    """A hub id that is not, or not wholly, in the cache: fetching it would help (3)."""
 
 
 def builtin_path() -> Path:
@@ -30,7 +43,7 @@ def resolve(name: str, *, revision: str | None = None, weights: bool = True) -> 
         weights: False where the config is enough, so that a snapshot without its weights counts.
 
     Raises:
-        ModelNotFoundError: there is no such folder, or the hub id is not (wholly) in the cache.
+        ModelNotFoundError: there is no such folder; ``NotFetchedError``: the hub id is not (wholly) in the cache.
         CheckpointError: the cache holds a link that leads nowhere.
         UsageError: a name that no model can have, a file, or a revision of something that has none.
     """
@@ -109,15 +122,15 @@ def _resolve_cached(repo_id: str, revision: str | None, *, weights: bool) -> Pat
     if missing:
         shown = ", ".join(missing[:3]) + (f" and {len(missing) - 3} more" if len(missing) > 3 else "")
         message = f"Only a part of {repo_id} was fetched: {snapshot} lacks {shown}."
-        raise ModelNotFoundError(message, f"Fetch the rest with: {pull}")
+        raise NotFetchedError(message, f"Fetch the rest with: {pull}")
     return snapshot
 
 
-def _not_cached(repo_id: str, revision: str | None, pull: str) -> ModelNotFoundError:
+def _not_cached(repo_id: str, revision: str | None, pull: str) -> NotFetchedError:
     """Return the error for a hub id that is not in the cache: where it looked, the closest name, how to fetch it."""
     wanted = f"{repo_id} at revision {revision}" if revision else repo_id
     where = f"there is no folder of that name here, and it is not in the hub's cache ({hub_cache.cache_folder()})"
     known = {*KNOWN_MODELS, *hub_cache.cached_ids()}
     closest = find_closest(repo_id, sorted(known - {repo_id})) if repo_id not in known else None
     suggestion = f"Did you mean {closest}? " if closest else ""
-    return ModelNotFoundError(f"{wanted} is not on this disk: {where}.", f"{suggestion}To fetch it: {pull}")
+    return NotFetchedError(f"{wanted} is not on this disk: {where}.", f"{suggestion}To fetch it: {pull}")

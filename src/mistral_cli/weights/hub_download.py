@@ -34,10 +34,11 @@ PAUSES = (0.5, 1.0, 2.0, 4.0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """How much of one file is here."""
+    """A piece of one file has come."""
 
     file: RemoteFile
-    here: int
+    new: int
+    """Bytes that came since the last progress, whatever file that was of; negative where a file begins afresh."""
 
 
 def download(plan: Plan) -> Iterator[Progress]:
@@ -55,7 +56,6 @@ def download(plan: Plan) -> Iterator[Progress]:
         for file in plan.files:
             if not plan.pointer(file).exists():
                 yield from _fetch(plan, file)
-            yield Progress(file=file, here=file.size)
             _check_is_no_pointer(plan.pointer(file))
         _check_is_whole(plan)
         _write_ref(plan)
@@ -65,6 +65,8 @@ def _fetch(plan: Plan, file: RemoteFile) -> Iterator[Progress]:
     """Fetch one file: its content here, its place in the cache by the library."""
     if file.etag:
         yield from _fetch_blob(plan, file)
+    else:
+        yield Progress(file=file, new=file.size)
     placed = Path(hf_hub_download(plan.repo_id, file.name, revision=plan.commit, cache_dir=hub_cache.cache_folder()))
     if file.etag and not placed.is_symlink():
         plan.blob(file).unlink(missing_ok=True)  # no links on this disk: the library made a copy
@@ -119,13 +121,14 @@ class _Partial:
 
     def append(self, chunks: Iterator[bytes], *, afresh: bool) -> Iterator[Progress]:
         """Write ``chunks`` behind what is here, or in its place."""
-        if afresh:
+        if afresh and self.size:
+            yield Progress(file=self.file, new=-self.size)
             self._start()
         with self.path.open("wb" if self.size == 0 else "ab") as out:
             for chunk in chunks:
                 out.write(chunk)
                 self._count(chunk)
-                yield Progress(file=self.file, here=self.size)
+                yield Progress(file=self.file, new=len(chunk))
 
     def check(self, repo_id: str) -> None:
         """Check the content against its hash; a wrong one is removed, since no going on could mend it."""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from huggingface_hub.hf_api import ModelInfo, RepoSibling
 
-DEADLINE = 4.0
+DEADLINE = 3.5
 """Seconds until a hub that says nothing counts as out of reach; ``HF_HUB_ETAG_TIMEOUT`` gives it more."""
 
 SPARE = 100_000_000
@@ -146,8 +146,9 @@ def _ask(repo_id: str, revision: str | None) -> ModelInfo:
         address = page("").rstrip("/")
         raise NetworkError(f"{address} does not answer as the hub does.", "Check HF_ENDPOINT and the proxy.") from error
     if info.gated and info.siblings:
-        first = hf_hub_url(repo_id, info.siblings[0].rfilename, revision=info.sha)
-        get_hf_file_metadata(first, timeout=_deadline())
+        names = [item.rfilename for item in info.siblings]
+        weights = next((name for name in names if name.endswith(".safetensors")), names[0])
+        get_hf_file_metadata(hf_hub_url(repo_id, weights, revision=info.sha), timeout=_deadline())
     return info
 
 

@@ -1,0 +1,106 @@
+"""``mistral pull``: a model comes from the hub to this disk. Also what other commands do where a model is not here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mistral_cli.commands.start import start
+from mistral_cli.errors import ModelNotFoundError, UsageError
+from mistral_cli.ui.console import Console
+
+if TYPE_CHECKING:
+    from mistral_cli.weights.hub_plan import Plan
+
+
+def pull(
+    ctx: typer.Context,
+    model: Annotated[str, typer.Argument(metavar="ID", help="The model's id at the hub: OWNER/NAME.")],
+    revision: Annotated[str | None, typer.Option(help="Branch, tag or commit; main by default.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> int:
+    """Download a model: one format of its weights, its tokenizer and its config.
+
+    Says how much will come, and asks. An interrupted download goes on where it stopped. Prints the model's folder.
+    """
+    from mistral_cli.weights.hub import BUILTIN, find_folder
+
+    settings, console = start(ctx, {"revision": revision})
+    if model == BUILTIN or find_folder(model):
+        raise UsageError(f"{model!a} is here already: it is no id of the hub.", f"Try: mistral show {model}")
+    plan = _plan(model, settings.revision, console)
+    if plan.bytes_to_fetch and not yes:
+        if not console.can_ask:
+            raise UsageError(
+                "Without a terminal nothing is downloaded unasked, and this would fetch "
+                f"{plan.bytes_to_fetch / 1e9:.2f} GB.",
+                "Say --yes to fetch it.",
+            )
+        if not console.ask("Download it?"):
+            console.notice("Nothing was downloaded.")
+            return 1
+    console.line(str(_fetch(plan, console)))
+    return 0
+
+
+def find_or_offer(name: str, revision: str | None, console: Console) -> Path:
+    """Return the folder of a model; where a hub id was never fetched, say its size and ask, if somebody can answer.
+
+    Raises:
+        ModelNotFoundError: it is not here, and nobody said yes to fetching it.
+        NetworkError, CheckpointError, UsageError: as ``resolve`` and ``download`` have it.
+    """
+    from mistral_cli.weights.hub import NotFetchedError, resolve
+
+    try:
+        return resolve(name, revision=revision)
+    except NotFetchedError as error:
+        if not console.can_ask:
+            raise
+        console.notice(error.message)
+    plan = _plan(name, revision, console)
+    if not console.ask("Download it now?"):
+        raise ModelNotFoundError(f"{name} was not downloaded.", "Without -m the default or the built-in model answers.")
+    return _fetch(plan, console)
+
+
+def _plan(repo_id: str, revision: str | None, console: Console) -> Plan:
+    """Ask the hub what would be fetched, say it, and check that it fits on the disk."""
+    from mistral_cli.weights.hub_plan import check_disk, download_plan
+
+    console.status(f"Asking the hub for {repo_id} …")
+    plan = download_plan(repo_id, revision)
+    here = f", of which {plan.bytes_here / 1e9:.2f} GB are here" if plan.bytes_here else ""
+    license_text = f"; licence: {plan.license}" if plan.license else ""
+    console.notice(f"{repo_id}: {len(plan.files)} files, {plan.total_bytes / 1e9:.2f} GB{here}{license_text}.")
+    check_disk(plan)
+    return plan
+
+
+def _fetch(plan: Plan, console: Console) -> Path:
+    """Download what is missing under one of the hub's own progress bars; return the model's folder."""
+    from huggingface_hub.utils import tqdm
+
+    from mistral_cli.weights.hub import resolve
+    from mistral_cli.weights.hub_download import download
+
+    base = plan.total_bytes - plan.bytes_to_fetch
+    bar = tqdm(  # type: ignore[no-untyped-call]
+        total=plan.total_bytes,
+        initial=base,
+        desc=plan.repo_id,
+        unit="B",
+        unit_scale=True,
+        disable=not console.err.can_redraw or console.quiet,
+    )
+    try:
+        with bar:
+            for progress in download(plan):
+                bar.set_postfix_str(progress.file.name, refresh=False)
+                bar.update(progress.new)
+    except KeyboardInterrupt:
+        console.notice("Stopped. What came is kept: run the same command again to go on.")
+        raise
+    return resolve(plan.repo_id, revision=plan.revision)

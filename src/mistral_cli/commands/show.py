@@ -1,0 +1,97 @@
+"""``mistral show``: what a model is, from its files alone. Loads nothing and needs no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mistral_cli.commands.show_facts import USUAL_CONTEXT, Facts, as_json, kv_cache_bytes, memory_needed, read_facts
+from mistral_cli.commands.show_tree import build_tree, draw
+from mistral_cli.commands.start import start
+
+
+def show(
+    ctx: typer.Context,
+    model: Annotated[str, typer.Argument(help="A folder, a fetched hub id, builtin, or a config.json alone.")],
+    revision: Annotated[str | None, typer.Option(help="Branch, tag or commit of a hub id.")] = None,
+    tree: Annotated[bool, typer.Option("--tree", help="Draw the modules with their shapes.")] = False,
+    as_object: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Tell what a model is: shape, parameters, tokenizer, context, memory, licence."""
+    _, console = start(ctx)
+    facts = read_facts(model, _find(model, revision))
+    shapes = facts.args.tensor_shapes()
+    if as_object:
+        console.json({**as_json(facts), **({"tensors": shapes} if tree else {})})
+    elif tree:
+        console.line("\n".join(draw(Path(model).name, build_tree(shapes))))
+    else:
+        width = max(len(label) for label, _ in _rows(facts))
+        console.line("\n".join(f"{label:{width}}  {text}".rstrip() for label, text in _rows(facts)))
+
+
+def _find(name: str, revision: str | None) -> Path:
+    """Return the folder of the model, or the config file that ``name`` is the path of."""
+    from mistral_cli.weights.hub import resolve
+
+    path = Path(name)
+    is_config = path.suffix == ".json" and len(name) < 4096 and path.is_file()
+    return path if is_config else resolve(name, revision=revision, weights=False)
+
+
+def _rows(facts: Facts) -> Iterator[tuple[str, str]]:
+    """Yield label and text of each line."""
+    args = facts.args
+    yield "model", facts.name
+    yield "path", str(facts.path)
+    yield "architecture", facts.architecture
+    yield "parameters", f"{args.parameters:,}"
+    yield "layers", f"{args.n_layers}, {args.dim} wide, {args.hidden_dim} inside the feed-forward block"
+    yield "attention", f"{args.n_heads} query heads of {args.head_dim}, {args.n_kv_heads} key-value heads"
+    yield "vocabulary", f"{args.vocab_size:,}" + (" (embedding tied to the output)" if args.tie_word_embeddings else "")
+    yield "rotary base", f"{args.rope_theta:,.10g}"
+    yield "window", _window(facts)
+    yield "context", f"{args.max_position_embeddings:,} tokens"
+    yield "tokenizer", facts.tokenizer or "not looked for: this is a config alone"
+    yield "licence", facts.license or "not stated"
+    yield "weights", _weights(facts)
+    yield from _memory(facts)
+
+
+def _window(facts: Facts) -> str:
+    window = facts.args.sliding_window
+    if isinstance(window, tuple):
+        sizes = ", ".join(f"{size:,}" for size in sorted({size for size in window if size is not None}))
+        return f"{sizes} tokens in {sum(size is not None for size in window)} of {len(window)} layers"
+    return "none" if window is None else f"{window:,} tokens"
+
+
+def _weights(facts: Facts) -> str:
+    dtype = facts.dtype or "unknown type"
+    if not facts.weight_files:
+        return f"none here (a config alone; {dtype})"
+    files = "1 file" if facts.weight_files == 1 else f"{facts.weight_files} files"
+    return f"{dtype}, {size(facts.weight_bytes)} in {files}"
+
+
+def _memory(facts: Facts) -> Iterator[tuple[str, str]]:
+    """Yield what the KV cache and the weights take in memory, type by type."""
+    tokens = min(facts.args.max_position_embeddings, USUAL_CONTEXT)
+    cache = kv_cache_bytes(facts.args, tokens)
+    per_token = facts.args.kv_bytes_per_token(2)
+    yield "KV cache", f"{per_token:,} bytes a token in bfloat16; {size(cache)} for {tokens:,} tokens"
+    label = "memory"
+    for dtype, nbytes in memory_needed(facts.args).items():
+        yield label, f"{dtype:8}  {size(nbytes):>8} of weights, {size(nbytes + cache):>8} with that cache"
+        label = ""
+
+
+def size(nbytes: int) -> str:
+    """Return a number of bytes for people, in powers of ten as disks are sold: ``14.50 GB``."""
+    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if nbytes >= factor:
+            return f"{nbytes / factor:.2f} {unit}"
+    return f"{nbytes} B"

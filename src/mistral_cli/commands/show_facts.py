@@ -1,0 +1,171 @@
+"""What the files of a model tell without loading it: shape, counts, types, sizes, licence. No torch."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mistral_cli.errors import CheckpointError, ModelNotFoundError
+
+if TYPE_CHECKING:
+    from mistral_cli.model.args import ModelArgs
+
+DTYPES = {"BF16": "bfloat16", "F16": "float16", "F32": "float32", "F64": "float64"}
+"""safetensors' words -> ours."""
+
+USUAL_CONTEXT = 8192
+"""Tokens for which the memory of the KV cache is shown."""
+
+_QUANTIZED = re.compile(r"\.(self_attn|mlp|experts\.\d+)\.")
+"""The matrices that a quantization replaces; embeddings, norms, routers and ``lm_head`` stay in bfloat16."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What is known of one model."""
+
+    name: str
+    path: Path
+    args: ModelArgs
+    dtype: str
+    """What most of the weights are; from the config where there are none; empty where nothing says it."""
+    weight_files: int
+    weight_bytes: int
+    """Size of the weight files on the disk; 0 for a config alone."""
+    tokenizer: str
+    """The tokenizer's version and how it was found, or why there is none."""
+    license: str
+
+    @property
+    def architecture(self) -> str:
+        """Return what kind of model it is, in words."""
+        moe = self.args.moe
+        return f"Mixtral, {moe.num_experts_per_tok} of {moe.num_experts} experts a token" if moe else "Mistral"
+
+
+def read_facts(name: str, path: Path) -> Facts:
+    """Read everything about the model at ``path``: a folder, or a ``config.json`` or ``params.json`` alone.
+
+    Raises:
+        CheckpointError: files that are damaged, contradict each other or describe what cannot be computed.
+    """
+    from mistral_cli.weights.config import read_args
+    from mistral_cli.weights.files import find_config, find_files, read_tensors
+    from mistral_cli.weights.formats import main_dtype, match_tensors
+
+    args, folder = read_args(path), path if path.is_dir() else path.parent
+    files = find_files(folder) if path.is_dir() and any(folder.glob("*.safetensors*")) else None
+    dtype = _stated_dtype(find_config(path))
+    if files is not None:
+        sources = match_tensors(read_tensors(files), args, folder)
+        word = main_dtype(source.tensor for source in sources.values())
+        dtype = DTYPES.get(word, word)
+    return Facts(
+        name=name,
+        path=path,
+        args=args,
+        dtype=dtype,
+        weight_files=len(files.weights) if files else 0,
+        weight_bytes=files.nbytes if files else 0,
+        tokenizer=_tokenizer(folder) if path.is_dir() else "",
+        license=find_license(folder) if path.is_dir() else "",
+    )
+
+
+def _stated_dtype(config: Path) -> str:
+    """Return the type that a config names: ``dtype`` (transformers 5, Mistral) or ``torch_dtype`` (transformers 4)."""
+    from mistral_cli.weights.json_file import read_object
+
+    values = read_object(config)
+    stated = values.get("dtype") or values.get("torch_dtype") or ""
+    return stated if isinstance(stated, str) else ""
+
+
+def _tokenizer(folder: Path) -> str:
+    """Return the tokenizer's version and how that was found, or what is wrong with it."""
+    from mistral_cli.text.tokenizer import load_tokenizer
+
+    try:
+        tokenizer = load_tokenizer(folder)
+    except (CheckpointError, ModelNotFoundError) as error:
+        return f"none: {error.message}"
+    return f"{tokenizer.version} ({tokenizer.found_by})"
+
+
+def find_license(folder: Path) -> str:
+    """Return the licence that a model's README states in its front matter, else the first line of its LICENSE."""
+    readme = _read_start(folder / "README.md")
+    front = re.match(r"\ufeff?---\s*\n(.*?)\n---", readme, re.DOTALL)
+    stated = dict(re.findall(r"^(license(?:_name)?):[ \t]*(\S.*?)[ \t]*$", front[1] if front else "", re.MULTILINE))
+    named = stated.get("license_name") if stated.get("license") == "other" else None
+    if found := named or stated.get("license"):
+        return found.strip("'\"")
+    for file in sorted(folder.glob("LICEN[CS]E*")):
+        return next((line.strip() for line in _read_start(file).splitlines() if line.strip()), "")
+    return ""
+
+
+def _read_start(path: Path) -> str:
+    """Return the beginning of a text file; empty where there is none to read."""
+    try:
+        with path.open("rb") as file:
+            return file.read(65536).decode("utf-8", "replace")
+    except OSError:
+        return ""
+
+
+def memory_needed(args: ModelArgs) -> dict[str, int]:
+    """Return the bytes that the weights take in memory, for each type they can be held in.
+
+    float32 and bfloat16: 4 and 2 bytes a parameter. int8: the matrices of the layers at 1 byte a number and a float32
+    scale a row (LLM.int8, Dettmers et al. 2022, section 3), the rest in bfloat16. nf4: those matrices at half a byte a
+    number, a scale of one byte for every 64 numbers, and for every 256 scales another in float32 (QLoRA, Dettmers et
+    al. 2023, section 3: 4.127 bits a number), the rest in bfloat16.
+    """
+    shapes = args.tensor_shapes()
+    matrices = [shape for name, shape in shapes.items() if _QUANTIZED.search(name)]
+    numbers = sum(rows * columns for rows, columns in matrices)
+    rest = 2 * (args.parameters - numbers)
+    blocks = [-(-rows * columns // 64) for rows, columns in matrices]
+    return {
+        "float32": 4 * args.parameters,
+        "bfloat16": 2 * args.parameters,
+        "int8": numbers + 4 * sum(rows for rows, _ in matrices) + rest,
+        "nf4": sum(-(-rows * columns // 2) for rows, columns in matrices)
+        + sum(count + 4 * -(-count // 256) for count in blocks)
+        + rest,
+    }
+
+
+def kv_cache_bytes(args: ModelArgs, tokens: int, dtype_bytes: int = 2) -> int:
+    """Return the bytes of keys and values of ``tokens``; a layer with a window never needs more tokens than that."""
+    per_layer = args.kv_bytes_per_token(dtype_bytes) // args.n_layers
+    windows = (args.window(layer) for layer in range(args.n_layers))
+    return per_layer * sum(min(tokens, window or tokens) for window in windows)
+
+
+def as_json(facts: Facts) -> Mapping[str, object]:
+    """Return the facts as one JSON object; sizes in bytes."""
+    args = facts.args
+    context = min(args.max_position_embeddings, USUAL_CONTEXT)
+    return {
+        "name": facts.name,
+        "path": str(facts.path),
+        "architecture": "mixtral" if args.moe else "mistral",
+        "parameters": args.parameters,
+        "shape": asdict(args),
+        "context": args.max_position_embeddings,
+        "sliding_window": args.sliding_window,
+        "rope_theta": args.rope_theta,
+        "kv_bytes_per_token": args.kv_bytes_per_token(2),
+        "dtype": facts.dtype or None,
+        "weight_files": facts.weight_files,
+        "bytes_on_disk": facts.weight_bytes,
+        "tokenizer": facts.tokenizer or None,
+        "license": facts.license or None,
+        "memory": memory_needed(args),
+        "kv_cache": {"tokens": context, "bytes": kv_cache_bytes(args, context)},
+    }
