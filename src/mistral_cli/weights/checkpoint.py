@@ -1,0 +1,141 @@
+"""A checkpoint becomes a model: find the files, check every tensor, fill the modules. Knows no tokenizer, no terminal.
+
+Everything that can be wrong is found from configs and headers, before a byte is allocated. Then one tensor after the
+other goes from the mapped file into its place, so that memory never holds the checkpoint twice.
+"""
+
+from __future__ import annotations
+
+import mmap
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+
+from mistral_cli.errors import CheckpointError, UsageError
+from mistral_cli.model.transformer import Mistral
+from mistral_cli.weights.allocate import allocate
+from mistral_cli.weights.config import read_args
+from mistral_cli.weights.files import find_files, read_tensors
+from mistral_cli.weights.formats import EMBEDDING, LM_HEAD, Source, main_dtype, match_tensors
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from torch import Tensor
+
+__all__ = ["DTYPES", "load_model", "read_args"]
+
+DTYPES = {
+    "bfloat16": torch.bfloat16,
+    "float16": torch.float16,
+    "float32": torch.float32,
+    "float64": torch.float64,
+}
+"""The names under which a dtype may be asked for."""
+
+_STORED = {"BF16": torch.bfloat16, "F16": torch.float16, "F32": torch.float32, "F64": torch.float64}
+
+
+def load_model(
+    path: str | Path,
+    dtype: torch.dtype | str | None = None,
+    device: torch.device | str = "cpu",
+    progress: Callable[[int, int], None] | None = None,
+) -> Mistral:
+    """Return the model in the folder ``path``, ready to compute, in evaluation mode and without gradients.
+
+    Args:
+        path: a folder in Hugging Face's format or Mistral's own.
+        dtype: what the weights become; by default what most of them are in the files.
+        device: where they go.
+        progress: called after each tensor with the bytes read and the bytes of all.
+
+    Raises:
+        ModelNotFoundError: no such folder.
+        CheckpointError: anything about the files that is damaged, incomplete or not ours to read.
+        OutOfMemoryError: the device cannot hold the model.
+        UsageError: an unknown name of a dtype.
+    """
+    files = find_files(Path(path))
+    args = read_args(files.config)
+    tensors = read_tensors(files)
+    sources = match_tensors(tensors, args, Path(path))
+    wanted = _dtype(dtype) or _STORED[main_dtype(source.tensor for source in sources.values())]
+    if args.tie_word_embeddings and LM_HEAD in sources:
+        _check_tied(sources[EMBEDDING], sources.pop(LM_HEAD))
+    model = Mistral(args, device=torch.device("meta"), dtype=wanted)
+    for name, value in _stream(sources, wanted, torch.device(device), progress):
+        _put(model, name, value)
+    return model.eval()
+
+
+def _dtype(dtype: torch.dtype | str | None) -> torch.dtype | None:
+    if not isinstance(dtype, str):
+        return dtype
+    if dtype not in DTYPES:
+        raise UsageError(f"--dtype is {dtype!r:.40}, but must be one of {', '.join(DTYPES)}.")
+    return DTYPES[dtype]
+
+
+def _stream(
+    sources: Mapping[str, Source],
+    dtype: torch.dtype,
+    device: torch.device,
+    progress: Callable[[int, int], None] | None,
+) -> Iterator[tuple[str, Tensor]]:
+    """Yield our name and the filled tensor, in the order of the files' bytes, which is how disks read ahead."""
+    total, done = sum(source.tensor.nbytes for source in sources.values()), 0
+    by_file: dict[Path, list[tuple[str, Source]]] = {}
+    for name, source in sorted(sources.items(), key=lambda item: item[1].tensor.start):
+        by_file.setdefault(source.tensor.file, []).append((name, source))
+    for file, group in by_file.items():
+        content = _map(file)
+        for name, source in group:
+            yield name, _filled(source, content, dtype, device)
+            done += source.tensor.nbytes
+            if progress is not None:
+                progress(done, total)
+
+
+def _map(file: Path) -> mmap.mmap:
+    try:
+        with file.open("rb") as opened:
+            # copy-on-write: nobody writes, but torch wants memory that could be
+            return mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_COPY)
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{file} cannot be mapped: {error}.", "Check the file and its rights.") from error
+
+
+def _filled(source: Source, content: mmap.mmap, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Return the tensor in its own memory: copied, converted and put into our rotary order in one pass."""
+    stored, target = _stored(source, content), allocate(source.tensor.shape, dtype, device)
+    if not source.interleaved_heads:
+        return target.copy_(stored)
+    heads, width = source.interleaved_heads, stored.shape[-1]
+    pairs = stored.view(heads, -1, 2, width)  # (H, D/2, 2, dim): x0 y0 x1 y1 …
+    target.view(heads, 2, -1, width).copy_(pairs.transpose(1, 2))  # x0 x1 … y0 y1 …
+    return target
+
+
+def _stored(source: Source, content: mmap.mmap) -> Tensor:
+    """Return the bytes of a file as a tensor, without a copy where they are aligned."""
+    tensor, dtype = source.tensor, _STORED[source.tensor.dtype]
+    if tensor.start % dtype.itemsize:
+        return torch.frombuffer(bytearray(content[tensor.start : tensor.end]), dtype=dtype).view(tensor.shape)
+    count = tensor.nbytes // dtype.itemsize
+    return torch.frombuffer(content, dtype=dtype, count=count, offset=tensor.start).view(tensor.shape)
+
+
+def _put(model: Mistral, name: str, value: Tensor) -> None:
+    module, _, leaf = name.rpartition(".")
+    setattr(model.get_submodule(module), leaf, nn.Parameter(value, requires_grad=False))
+
+
+def _check_tied(embedding: Source, head: Source) -> None:
+    """Refuse a config that ties ``lm_head`` to the embedding where the files hold two different ones."""
+    ours, theirs = (_stored(source, _map(source.tensor.file)) for source in (embedding, head))
+    if ours.dtype != theirs.dtype or not torch.equal(ours.view(torch.uint8), theirs.view(torch.uint8)):
+        message = f"{head.tensor.file} holds an lm_head that is not the embedding, but the config ties the two."
+        raise CheckpointError(message, "Set tie_word_embeddings to false if the model was trained so.")
