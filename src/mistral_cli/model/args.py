@@ -21,6 +21,9 @@ _LARGEST = {
 }
 """Whole numbers from 1 to this: several times what the largest published model has. More is a damaged config."""
 
+_MOST_BLOCKS = 2**16
+"""Feed-forward blocks of all layers, for layers and experts whose names alone would fill the memory."""
+
 _LARGEST_MODEL = 10**13
 """Parameters, for sizes that are possible one by one and absurd together."""
 
@@ -85,6 +88,8 @@ class ModelArgs:
             raise _wrong(f"n_heads is {self.n_heads}, which is no multiple of n_kv_heads ({self.n_kv_heads})")
         if self.head_dim % 2:
             raise _wrong(f"head_dim is {self.head_dim}, but rotary embedding turns pairs and needs an even number")
+        if self.n_layers * (self.moe.num_experts if self.moe else 1) > _MOST_BLOCKS:
+            raise _wrong(f"{self.n_layers} layers of {self.moe.num_experts if self.moe else 1} experts are too many")
         if self.parameters > _LARGEST_MODEL:
             raise _wrong(f"its sizes make {self.parameters:,} parameters")
 
