@@ -211,6 +211,11 @@ class Backend(Protocol):
         """Say what is loaded."""
         ...
 
+    @property
+    def defaults(self) -> Mapping[str, object]:
+        """The sampling parameters that the model's own files ask for (``generation_config.json``), by name."""
+        ...
+
     def count(self, prompt: Prompt, tools: Sequence[Tool] = ()) -> int:
         """Return how many tokens the prompt takes, control tokens included."""
         ...

@@ -68,8 +68,8 @@ class HelpInSections(TyperCommand):
 
 
 def _short(names: str) -> str:
-    """``--json / --no-json`` -> ``--[no-]json``."""
-    yes, _, no = names.partition(" / --no-")
+    """``--json / --no-json`` -> ``--[no-]json``; ``PROMPT <str>`` -> ``PROMPT``."""
+    yes, _, no = names.removesuffix(" <str>").partition(" / --no-")
     return yes.replace(f"--{no}", f"--[no-]{no}") if no else names
 
 

@@ -15,7 +15,7 @@ from mistral_cli.settings.options import ONE_OF_TWO, OPTIONS, Settings
 from mistral_cli.settings.places import PREFIX, places
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
 CONFIG_NAME = "config.toml"
@@ -48,8 +48,11 @@ def load_settings(flags: Mapping[str, object] | None = None, environ: Mapping[st
         for name, value in layer.values.items():
             values[name] = _read(name, value, layer.origin(name))
             origins[name] = layer.origin(name)
-    warnings = tuple(text for layer in layers for text in layer.warnings)
-    return Settings(**values, origins=origins, warnings=warnings)  # type: ignore[arg-type]
+    warnings = [text for layer in layers for text in layer.warnings]
+    warnings += [
+        f"{origins[name]} is not valid UTF-8; what is not is read as U+FFFD." for name in _mended(layers, values)
+    ]
+    return Settings(**values, origins=origins, warnings=tuple(warnings))  # type: ignore[arg-type]
 
 
 def _read(name: str, value: object, origin: str) -> object:
@@ -61,6 +64,12 @@ def _read(name: str, value: object, origin: str) -> object:
     if name in LIMITS and not LIMITS[name].allows(result):
         raise UsageError(f"{origin} is {result}, but must be {LIMITS[name]}.")
     return result
+
+
+def _mended(layers: Sequence[_Layer], values: Mapping[str, object]) -> list[str]:
+    """Return the names of texts that were not UTF-8 and now hold U+FFFD instead."""
+    given = {name: value for layer in layers for name, value in layer.values.items()}
+    return [name for name, value in values.items() if "\ufffd" in str(value) and "\ufffd" not in str(given[name])]
 
 
 def _drop_what_is_replaced(layer: _Layer, values: dict[str, object], origins: dict[str, str]) -> None:

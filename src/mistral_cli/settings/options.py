@@ -7,6 +7,7 @@ an option does or where it was set.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Final
@@ -15,15 +16,26 @@ from mistral_cli.limits import LIMITS
 
 YES: Final = ("1", "true", "yes", "on")
 NO: Final = ("0", "false", "no", "off")
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
 # -- readers: what a flag, a variable or TOML gives -> a value; ValueError says what it must be ----------------------
 
 
-def _text(value: object) -> str:
+def _path(value: object) -> str:
+    """Accept any text: the bytes of a file's name, which need not be UTF-8, stay in it as lone surrogates."""
     if not isinstance(value, str):
         raise ValueError("text")
     return value
+
+
+def _text(value: object) -> str:
+    return well_formed(_path(value))
+
+
+def well_formed(text: str) -> str:
+    """Put U+FFFD where an argument or a variable was not UTF-8 (Python leaves a lone surrogate there)."""
+    return _SURROGATE.sub("\ufffd", text)
 
 
 def _number(value: object) -> float:
@@ -60,7 +72,7 @@ def _switch(value: object) -> bool:
     return word in YES
 
 
-def _texts(value: object) -> tuple[str, ...]:
+def _paths(value: object) -> tuple[str, ...]:
     """Accept a list; from the environment, one text or a JSON list of them."""
     if isinstance(value, str):
         try:
@@ -70,6 +82,10 @@ def _texts(value: object) -> tuple[str, ...]:
     if not isinstance(value, (list, tuple)) or not all(isinstance(text, str) for text in value):
         raise ValueError("a list of texts")
     return tuple(value)
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    return tuple(well_formed(text) for text in _paths(value))
 
 
 def _biases(value: object) -> Mapping[int, float]:
@@ -106,15 +122,15 @@ class Settings:
 
     # what is asked
     prompt: str | None = _option(_text)
-    file: tuple[str, ...] = _option(_texts, ())
+    file: tuple[str, ...] = _option(_paths, ())
     stdin: bool = _option(_switch, True)
     system: str | None = _option(_text)
-    system_file: str | None = _option(_text)
+    system_file: str | None = _option(_path)
     prefix: str = _option(_text, "")
     raw: bool = _option(_switch, False)
     lines: bool = _option(_switch, False)
     # which model, and how it runs
-    model: str | None = _option(_text)
+    model: str | None = _option(_path)
     revision: str | None = _option(_text)
     template: str | None = _option(_text)
     dtype: str | None = _option(_one_of("bfloat16", "float16", "float32", "float64"))
@@ -137,7 +153,7 @@ class Settings:
     logprobs: int | None = _option(_whole)
     # how the answer is shown
     json: bool = _option(_switch, False)
-    output: str | None = _option(_text)
+    output: str | None = _option(_path)
     extract: bool = _option(_switch, False)
     markdown: bool = _option(_switch, False)
     stats: bool = _option(_switch, False)

@@ -114,6 +114,11 @@ class Console:
         self._clear_status()
         self.out.write_untrusted(text)
 
+    def rendered(self, text: str) -> None:
+        """Write text that was laid out and made safe already."""
+        self._clear_status()
+        self.out.write(text)
+
     def line(self, text: str) -> None:
         """Write one line (or several) of a result; untrusted."""
         self._clear_status()

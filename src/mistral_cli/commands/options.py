@@ -1,0 +1,179 @@
+"""The flags that commands share, as typer's annotated types. None means: not given, so the settings below count.
+
+``parser=str`` keeps typer from refusing arguments that are not UTF-8: the settings replace or keep what is invalid.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import typer
+
+from mistral_cli.limits import LIMITS
+
+PROMPT = "Prompt"
+MODEL = "Model"
+SAMPLING = "Sampling"
+ANSWER = "Answer"
+
+
+def _text(*names: str, panel: str, text: str, metavar: str = "TEXT") -> Any:
+    return typer.Option(*names, parser=str, metavar=metavar, help=text, rich_help_panel=panel)
+
+
+def _switch(*names: str, panel: str, text: str) -> Any:
+    return typer.Option(*names, help=text, rich_help_panel=panel)
+
+
+def _number(*names: str, panel: str, text: str, metavar: str = "NUMBER") -> Any:
+    limit = LIMITS.get(names[-1].removeprefix("--").replace("-", "_"))
+    shown = f"{text}  ({limit})" if limit else text
+    return typer.Option(*names, metavar=metavar, help=shown, rich_help_panel=panel)
+
+
+# -- what is asked -----------------------------------------------------------------------------------------------------
+
+PromptArgument = Annotated[
+    str | None,
+    typer.Argument(metavar="PROMPT", parser=str, show_default=False, help="The prompt. Files and stdin follow it."),
+]
+PromptOption = Annotated[str | None, _text("-p", "--prompt", panel=PROMPT, text="The prompt, instead of PROMPT.")]
+FileOption = Annotated[
+    list[str] | None,
+    _text("-f", "--file", panel=PROMPT, metavar="FILE", text="Add a file to the prompt; repeatable. `-` is stdin."),
+]
+StdinOption = Annotated[
+    bool | None,
+    _switch(
+        "--stdin/--no-stdin", panel=PROMPT, text="Read stdin where it is not a terminal, and add it last (the default)."
+    ),
+]
+SystemOption = Annotated[str | None, _text("-s", "--system", panel=PROMPT, text="The system prompt.")]
+SystemFileOption = Annotated[
+    str | None, _text("--system-file", panel=PROMPT, metavar="FILE", text="Read the system prompt from a file.")
+]
+PrefixOption = Annotated[
+    str | None, _text("--prefix", panel=PROMPT, text="Start the answer with these words; the model goes on from them.")
+]
+RawOption = Annotated[
+    bool | None, _switch("--raw/--no-raw", panel=PROMPT, text="Send the prompt as it is, without the chat template.")
+]
+LinesOption = Annotated[
+    bool | None,
+    _switch(
+        "--lines/--no-lines", panel=PROMPT, text="Each line of stdin is a prompt; one JSON object a line comes out."
+    ),
+]
+
+# -- which model, and how it runs --------------------------------------------------------------------------------------
+
+ModelOption = Annotated[
+    str | None,
+    _text("-m", "--model", panel=MODEL, metavar="MODEL", text="A folder, a hub id (OWNER/NAME), or `builtin`."),
+]
+RevisionOption = Annotated[
+    str | None, _text("--revision", panel=MODEL, metavar="NAME", text="Branch, tag or commit of a hub id.")
+]
+TemplateOption = Annotated[
+    str | None,
+    _text("--template", panel=MODEL, metavar="VERSION", text="Chat template to use instead of the model's: v1 … v13."),
+]
+DtypeOption = Annotated[
+    Literal["bfloat16", "float16", "float32", "float64"] | None,
+    typer.Option("--dtype", help="Number format of the weights.", rich_help_panel=MODEL),
+]
+DeviceOption = Annotated[
+    str | None, _text("--device", panel=MODEL, metavar="NAME", text="auto, cpu, cuda, cuda:1, mps …")
+]
+ContextOption = Annotated[
+    int | None,
+    _number("--context", panel=MODEL, metavar="N", text="Tokens that fit, prompt and answer together."),
+]
+ThreadsOption = Annotated[
+    int | None,
+    _number("--threads", panel=MODEL, metavar="N", text="CPU threads; by default the cores granted to this process."),
+]
+
+# -- how the next token is drawn ---------------------------------------------------------------------------------------
+
+TemperatureOption = Annotated[
+    float | None,
+    _number("-t", "--temperature", panel=SAMPLING, text="0 picks the likeliest token; higher is more varied."),
+]
+TopPOption = Annotated[
+    float | None, _number("--top-p", panel=SAMPLING, text="Keep the likeliest tokens that reach this probability.")
+]
+TopKOption = Annotated[
+    int | None, _number("--top-k", panel=SAMPLING, metavar="N", text="Keep the N likeliest tokens; 0 keeps all.")
+]
+MinPOption = Annotated[
+    float | None,
+    _number("--min-p", panel=SAMPLING, text="Keep tokens at least this fraction as likely as the likeliest."),
+]
+RepetitionPenaltyOption = Annotated[
+    float | None,
+    _number("--repetition-penalty", panel=SAMPLING, text="Make tokens of prompt and answer less likely; 1 is off."),
+]
+PresencePenaltyOption = Annotated[
+    float | None,
+    _number("--presence-penalty", panel=SAMPLING, text="Subtract once from tokens that stand in the answer."),
+]
+FrequencyPenaltyOption = Annotated[
+    float | None,
+    _number("--frequency-penalty", panel=SAMPLING, text="Subtract each time a token stands in the answer."),
+]
+LogitBiasOption = Annotated[
+    list[str] | None,
+    _text("--logit-bias", panel=SAMPLING, metavar="ID=BIAS", text="Add BIAS to the logit of token ID; repeatable."),
+]
+SeedOption = Annotated[
+    int | None, _number("--seed", panel=SAMPLING, metavar="N", text="The same seed gives the same answer.")
+]
+OrderOption = Annotated[
+    Literal["temperature-first", "temperature-last"] | None,
+    typer.Option(
+        "--order", help="Apply the temperature before (default) or after the filters.", rich_help_panel=SAMPLING
+    ),
+]
+
+# -- when the answer ends, and how it is shown -------------------------------------------------------------------------
+
+MaxTokensOption = Annotated[
+    int | None, _number("-n", "--max-tokens", panel=ANSWER, metavar="N", text="End the answer after N tokens.")
+]
+StopOption = Annotated[
+    list[str] | None, _text("--stop", panel=ANSWER, text="End the answer before this text; repeatable.")
+]
+JsonOption = Annotated[
+    bool | None,
+    _switch(
+        "--json/--no-json", panel=ANSWER, text="One JSON object: text, tokens, reason, timings, model, parameters."
+    ),
+]
+LogprobsOption = Annotated[
+    int | None,
+    _number(
+        "--logprobs",
+        panel=ANSWER,
+        metavar="K",
+        text="With --json: log-probabilities of each token and the K likeliest.",
+    ),
+]
+OutputOption = Annotated[
+    str | None,
+    _text("-o", "--output", panel=ANSWER, metavar="FILE", text="Write the answer to FILE (FILE.partial after Ctrl-C)."),
+]
+ExtractOption = Annotated[
+    bool | None,
+    _switch("-x/", "--extract/--no-extract", panel=ANSWER, text="Only the first fenced code block; none is an error."),
+]
+MarkdownOption = Annotated[
+    bool | None,
+    _switch("--markdown/--no-markdown", panel=ANSWER, text="Render Markdown on a terminal, block by block."),
+]
+StatsOption = Annotated[
+    bool | None, _switch("--stats/--no-stats", panel=ANSWER, text="Say on stderr what the answer cost.")
+]
+QuietOption = Annotated[
+    bool | None, _switch("--quiet/--no-quiet", panel=ANSWER, text="Say nothing on stderr but errors.")
+]

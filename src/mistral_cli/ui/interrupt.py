@@ -1,0 +1,58 @@
+"""Ctrl-C as a flag that a running answer looks at, so that what was said is kept. Knows no command."""
+
+from __future__ import annotations
+
+import math
+import signal
+import threading
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from types import FrameType
+    from typing import Self
+
+
+class Interrupt:
+    """While entered: the first Ctrl-C sets the flag, a second one within ``window`` seconds leaves.
+
+    Outside the main thread, and where Ctrl-C is ignored (``nohup``, a background job), it changes nothing.
+    """
+
+    def __init__(self, window: float = math.inf) -> None:
+        self.window = window
+        self.last = -math.inf
+        """When Ctrl-C last came, on the monotonic clock."""
+        self._flag = threading.Event()
+        self._before: object = signal.SIG_IGN
+
+    def is_set(self) -> bool:
+        """Tell whether Ctrl-C came since this was entered."""
+        return self._flag.is_set()
+
+    def strike(self) -> None:
+        """Take note of one Ctrl-C.
+
+        Raises:
+            KeyboardInterrupt: it is the second within the window.
+        """
+        now = time.monotonic()
+        last, self.last = self.last, now
+        if now - last <= self.window:
+            raise KeyboardInterrupt
+        self._flag.set()
+
+    def __enter__(self) -> Self:
+        self._flag.clear()
+        if threading.current_thread() is threading.main_thread():
+            self._before = signal.getsignal(signal.SIGINT)
+            if self._before is not signal.SIG_IGN:
+                signal.signal(signal.SIGINT, self._on_signal)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._before is not signal.SIG_IGN:
+            signal.signal(signal.SIGINT, self._before)  # type: ignore[arg-type]
+
+    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
+        self.strike()
