@@ -1,0 +1,1 @@
+"""Products of 4-bit weights and int8 activations on a CPU: C++ sources, and the operator and module that call them."""

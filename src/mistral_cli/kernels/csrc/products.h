@@ -1,0 +1,78 @@
+// What the variants share: the layout of packed weights, one product's arguments, a variant's table of functions.
+//
+// Packed weights. Outputs (rows of W) go in blocks of 16, inputs in groups of 64. One block and group is 512 bytes:
+// eight steps of 64 bytes, each holding 8 inputs of the 16 outputs. Byte 4 * output + j has input j of its step in the
+// low nibble and input 4 + j in the high one, so that a 32-bit lane meets the four activations that it is multiplied
+// with. Beside it stand 16 scales in bfloat16. The last block is filled up with zeros.
+//
+// Activations are quantized to int8, a row and a group of 64 at a time; products within a group are exact integer
+// sums, and the groups of a row are added in float, in order, with one fused multiply-add each. A result therefore
+// depends on its row and its output alone: not on the variant, the number of threads, nor on neighbouring rows.
+#pragma once
+#include <cstdint>
+
+namespace products {
+
+constexpr int64_t kGroup = 64;  // inputs that share a scale, of weights and of activations alike
+constexpr int64_t kBlock = 16;  // outputs that are interleaved
+constexpr int64_t kStep = 8;    // inputs in 64 bytes
+constexpr int64_t kSteps = kGroup / kStep;
+constexpr int64_t kGroupBytes = kBlock * kGroup / 2;
+
+enum Type : int32_t { kFloat32 = 0, kBFloat16 = 1 };
+
+// y (rows, outputs) = x (rows, inputs) times the transposed weights
+struct Job {
+  const void *x;
+  int64_t x_stride;  // in elements
+  int32_t x_type;
+  int32_t y_type;
+  void *y;  // contiguous
+  int64_t rows, outputs, inputs;
+  const uint8_t *nibbles;  // (blocks, groups, 512)
+  const uint16_t *scales;  // (blocks, groups, 16), bfloat16
+  const int8_t *levels;    // what each of the 16 codes stands for, in units of 1 / unit
+  float step;              // 1 / (127 * unit): takes integer sums back to floats
+  // Activations, written by `quantize`, read by `multiply`: rows in tiles, see `Tiles`.
+  int32_t *codes;   // a tile of R rows: (groups, 16, R) words of 4 inputs
+  float *steps;     // a tile: (groups, R)
+  int32_t *biases;  // a tile: (groups, R), what the sums start from
+
+  int64_t groups() const { return inputs / kGroup; }
+  int64_t blocks() const { return (outputs + kBlock - 1) / kBlock; }
+};
+
+// Rows are computed in tiles of nearly equal height.
+struct Tiles {
+  bool direct;                    // each decodes the weights for itself
+  int64_t count, height, higher;  // the first `higher` tiles have one row more than `height`
+
+  Tiles(bool direct, int64_t rows, int64_t highest)
+      : direct(direct), count((rows + highest - 1) / highest), height(rows / count), higher(rows % count) {}
+  int64_t start(int64_t tile) const { return tile * height + (tile < higher ? tile : higher); }
+  int64_t rows(int64_t tile) const { return height + (tile < higher); }
+};
+
+struct Variant {
+  const char *name;
+  int64_t direct_rows, tiled_rows;        // the most rows of a tile, for few rows and for many
+  int64_t direct_outputs, tiled_outputs;  // of one unit of work
+  void (*quantize)(const Job &, const Tiles &, int64_t tile, int64_t first_group, int64_t last_group);
+  void (*multiply)(const Job &, const Tiles &, int64_t unit);
+  Tiles tiles(int64_t total) const {
+    const bool direct = total <= 2 * direct_rows;
+    return {direct, total, direct ? direct_rows : tiled_rows};
+  }
+  float (*encode)(const void *weights, int32_t type, int64_t at, const float *midpoints, bool mirrored, uint8_t *codes);
+};
+
+// The best first; null past those that this processor has.
+const Variant *usable_variant(int index);
+
+// Null where the compiler had no such instructions.
+extern const Variant *const kAvx512, *const kAvxVnni, *const kAvx2, *const kNeon, *const kPortable;
+
+// Calls `body(data, begin, end)` over pieces of 0 .. count - 1, on `threads` threads of the process's OpenMP runtime.
+void in_parallel(int64_t count, int64_t grain, int threads, void (*body)(void *, int64_t, int64_t), void *data);
+
+}  // namespace products

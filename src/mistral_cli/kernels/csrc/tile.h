@@ -1,0 +1,197 @@
+// The product, written once for every instruction set. V gives the vectors:
+//
+//   kLanes                      outputs in a vector
+//   kOffset                     what is added to a level to have it unsigned, 0 where levels stay signed
+//   kRows, kVectors             the largest tile for many rows, filling the registers with sums and totals
+//   kDirectRows, kDirectVectors the same for a tile that decodes as it multiplies
+//   Sums, Floats, Weights       kLanes of int32, of float, of four decoded weights
+//   Decoder(levels)             .low(bytes), .high(bytes): 4 * kLanes nibbles to weights
+//   dot(sums, weights, word)    adds to each lane its four weights times the four activations in `word`
+//
+// Few rows decode in registers: it is the memory that limits. Many decode a panel of weights once into the first-level
+// cache, and every tile of rows passes over it.
+#pragma once
+#include <utility>
+
+#include "rounding.h"
+
+namespace {
+
+// Calls `body(i)` for i = 0 .. N - 1, each a constant: arrays indexed by it are registers, which no loop promises.
+template <int... I, class Body>
+inline __attribute__((always_inline)) void each_of(std::integer_sequence<int, I...>, Body &&body) {
+  (body(std::integral_constant<int, I>()), ...);
+}
+template <int N, class Body>
+inline __attribute__((always_inline)) void each(Body &&body) {
+  each_of(std::make_integer_sequence<int, N>(), body);
+}
+
+constexpr int64_t kPanelGroups = 4;
+constexpr int64_t kRowsAtOnce = 192;  // rows whose totals wait in the cache while panels pass
+
+// Where a unit's vectors read: blocks past the last one read it again, and `store` drops them.
+template <class V>
+struct Place {
+  int64_t block, offset;
+
+  Place(const Job &job, int64_t unit_outputs, int64_t unit, int vector) {
+    const int64_t output = unit * unit_outputs + vector * V::kLanes, last = job.blocks() - 1;
+    block = output / kBlock < last ? output / kBlock : last;
+    offset = output % kBlock;
+  }
+  const uint8_t *nibbles(const Job &job) const { return job.nibbles + block * job.groups() * kGroupBytes + 4 * offset; }
+  const uint16_t *scales(const Job &job) const { return job.scales + block * job.groups() * kBlock + offset; }
+};
+
+inline void store(const Job &job, int64_t row, int64_t output, const float *totals, int64_t count) {
+  if (output + count > job.outputs) count = job.outputs - output;
+  const int64_t at = row * job.outputs + output;
+  if (job.y_type == kFloat32) {
+    for (int64_t i = 0; i < count; i++) static_cast<float *>(job.y)[at + i] = totals[i];
+  } else {
+    for (int64_t i = 0; i < count; i++) static_cast<uint16_t *>(job.y)[at + i] = narrow(totals[i]);
+  }
+}
+
+template <class V, int R>
+void multiply_direct(const Job &job, int64_t start, int64_t unit) {
+  constexpr int C = V::kDirectVectors;
+  constexpr int64_t kOutputs = C * V::kLanes;
+  const typename V::Decoder decoder(job.levels);
+  const int64_t groups = job.groups();
+  const int32_t *words = job.codes + start * groups * 16, *biases = job.biases + start * groups;
+  const float *steps = job.steps + start * groups;
+  const uint8_t *nibbles[C];
+  const uint16_t *scales[C];
+  typename V::Floats totals[R][C];
+  each<C>([&](auto c) {
+    const Place<V> place(job, kOutputs, unit, c);
+    nibbles[c] = place.nibbles(job), scales[c] = place.scales(job);
+    each<R>([&](auto r) { totals[r][c] = V::floats(0.0f); });
+  });
+  for (int64_t group = 0; group < groups; group++) {
+    typename V::Sums sums[R][C];
+    each<R>([&](auto r) { each<C>([&](auto c) { sums[r][c] = V::sums(biases[group * R + r]); }); });
+    for (int step = 0; step < kSteps; step++, words += 2 * R) {
+      each<C>([&](auto c) {
+        const uint8_t *bytes = nibbles[c] + group * kGroupBytes + step * 64;
+        V::prefetch(bytes + 2048);
+        const typename V::Weights low = decoder.low(bytes), high = decoder.high(bytes);
+        each<R>([&](auto r) { sums[r][c] = V::dot(sums[r][c], low, words[r]); });
+        each<R>([&](auto r) { sums[r][c] = V::dot(sums[r][c], high, words[R + r]); });
+      });
+    }
+    each<C>([&](auto c) {
+      const typename V::Floats scale = V::scales(scales[c] + group * kBlock);
+      each<R>([&](auto r) {
+        totals[r][c] = V::add(totals[r][c], sums[r][c], V::times(scale, steps[group * R + r]));
+      });
+    });
+  }
+  each<R>([&](auto r) {
+    alignas(64) float line[kOutputs];
+    each<C>([&](auto c) { V::write(line + c * V::kLanes, totals[r][c]); });
+    store(job, start + r, unit * kOutputs, line, kOutputs);
+  });
+}
+
+// Adds the panel's groups to the totals of one tile of rows.
+template <class V, int R>
+void multiply_panel(const Job &job, int64_t start, int64_t first, int64_t last, const typename V::Panel *panel,
+                    const uint16_t *const *scales, float *totals) {
+  constexpr int C = V::kVectors;
+  const int32_t *words = job.codes + start * job.groups() * 16 + first * 16 * R;
+  const int32_t *biases = job.biases + start * job.groups();
+  const float *steps = job.steps + start * job.groups();
+  typename V::Floats sofar[R][C];
+  each<R>([&](auto r) { each<C>([&](auto c) { sofar[r][c] = V::read(totals + (r * C + c) * V::kLanes); }); });
+  for (int64_t group = first; group < last; group++) {
+    typename V::Sums sums[R][C];
+    each<R>([&](auto r) { each<C>([&](auto c) { sums[r][c] = V::sums(biases[group * R + r]); }); });
+    for (int word = 0; word < 2 * kSteps; word++, words += R, panel += C) {
+      typename V::Weights weights[C];
+      each<C>([&](auto c) { weights[c] = V::load(panel[c]); });
+      each<R>([&](auto r) { each<C>([&](auto c) { sums[r][c] = V::dot(sums[r][c], weights[c], words[r]); }); });
+    }
+    each<C>([&](auto c) {
+      const typename V::Floats scale = V::scales(scales[c] + group * kBlock);
+      each<R>([&](auto r) {
+        sofar[r][c] = V::add(sofar[r][c], sums[r][c], V::times(scale, steps[group * R + r]));
+      });
+    });
+  }
+  each<R>([&](auto r) { each<C>([&](auto c) { V::write(totals + (r * C + c) * V::kLanes, sofar[r][c]); }); });
+}
+
+template <class V, int... R>
+constexpr auto direct_table(std::integer_sequence<int, R...>) {
+  struct Table { void (*of[sizeof...(R) + 1])(const Job &, int64_t, int64_t); };
+  return Table{{nullptr, multiply_direct<V, R + 1>...}};
+}
+
+template <class V, int... R>
+constexpr auto panel_table(std::integer_sequence<int, R...>) {
+  struct Table {
+    void (*of[sizeof...(R) + 1])(const Job &, int64_t, int64_t, int64_t, const typename V::Panel *,
+                                 const uint16_t *const *, float *);
+  };
+  return Table{{nullptr, multiply_panel<V, R + 1>...}};
+}
+
+template <class V>
+void decode_panel(const typename V::Decoder &decoder, const uint8_t *const *nibbles, int64_t first, int64_t last,
+                  typename V::Panel *panel) {
+  constexpr int C = V::kVectors;
+  for (int64_t step = first * kSteps; step < last * kSteps; step++, panel += 2 * C)
+    for (int c = 0; c < C; c++) {
+      const uint8_t *bytes = nibbles[c] + step * 64;
+      V::prefetch(bytes + kPanelGroups * kGroupBytes);  // the next panel arrives while this one is multiplied
+      V::keep(panel[c], decoder.low(bytes));
+      V::keep(panel[C + c], decoder.high(bytes));
+    }
+}
+
+template <class V>
+void multiply_tiled(const Job &job, const Tiles &tiles, int64_t unit) {
+  constexpr int C = V::kVectors;
+  constexpr int64_t kOutputs = C * V::kLanes, kTilesAtOnce = kRowsAtOnce / V::kRows;
+  static constexpr auto kTable = panel_table<V>(std::make_integer_sequence<int, V::kRows>());
+  alignas(64) typename V::Panel panel[kPanelGroups * 2 * kSteps * C];
+  alignas(64) float totals[kRowsAtOnce * kOutputs];
+  const typename V::Decoder decoder(job.levels);
+  const uint8_t *nibbles[C];
+  const uint16_t *scales[C];
+  for (int c = 0; c < C; c++) {
+    const Place<V> place(job, kOutputs, unit, c);
+    nibbles[c] = place.nibbles(job), scales[c] = place.scales(job);
+  }
+  for (int64_t tile = 0; tile < tiles.count; tile += kTilesAtOnce) {
+    const int64_t end = tile + kTilesAtOnce < tiles.count ? tile + kTilesAtOnce : tiles.count;
+    const int64_t start = tiles.start(tile), rows = tiles.start(end) - start;
+    std::memset(totals, 0, rows * kOutputs * sizeof(float));
+    for (int64_t first = 0; first < job.groups(); first += kPanelGroups) {
+      const int64_t last = first + kPanelGroups < job.groups() ? first + kPanelGroups : job.groups();
+      decode_panel<V>(decoder, nibbles, first, last, panel);
+      for (int64_t t = tile; t < end; t++)
+        kTable.of[tiles.rows(t)](job, tiles.start(t), first, last, panel, scales,
+                                 totals + (tiles.start(t) - start) * kOutputs);
+    }
+    for (int64_t row = 0; row < rows; row++)
+      store(job, start + row, unit * kOutputs, totals + row * kOutputs, kOutputs);
+  }
+}
+
+template <class V>
+void multiply(const Job &job, const Tiles &tiles, int64_t unit) {
+  static constexpr auto kTable = direct_table<V>(std::make_integer_sequence<int, V::kDirectRows>());
+  if (!tiles.direct) return multiply_tiled<V>(job, tiles, unit);
+  for (int64_t tile = 0; tile < tiles.count; tile++) kTable.of[tiles.rows(tile)](job, tiles.start(tile), unit);
+}
+
+template <class V>
+constexpr Variant variant(const char *name) {
+  return {name, V::kDirectRows, V::kRows, V::kDirectVectors * V::kLanes, V::kVectors * V::kLanes, quantize_tile<V::kOffset>, multiply<V>, encode_group};
+}
+
+}  // namespace

@@ -1,0 +1,136 @@
+"""The compiled library: found, loaded, asked what the processor can do. Knows addresses; knows no tensor.
+
+It is built when the package is installed. Where that was not possible, ``unavailable`` says why and callers go another
+way; nothing here raises until a product is asked for.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mistral_cli.errors import MistralError
+
+FORCE = "MISTRAL_CLI_KERNEL"
+"""Environment variable with the name of a lesser variant to use, for comparisons: ``portable``, ``avx2``, …"""
+
+_FOLDER = Path(__file__).parent
+_SUFFIX = ".dll" if sys.platform == "win32" else ".so"
+_TYPES = {"p": ctypes.c_void_p, "l": ctypes.c_int64, "i": ctypes.c_int32, "f": ctypes.c_float}
+_SIGNATURES: dict[str, tuple[Any, str]] = {
+    "products_use_threads_of": (None, "p"),
+    "products_variant": (ctypes.c_char_p, "i"),
+    "products_linear": (ctypes.c_int32, "iplipilllpppfi"),
+    "products_pack": (None, "ppllppi"),
+    "products_unpack": (None, "pllpi"),
+    "products_quantize": (None, "ipipillppi"),
+    "products_dequantize": (None, "pppllpii"),
+}
+"""Function -> what it returns and takes (letters of ``_TYPES``), as declared in ``csrc/``."""
+
+
+class KernelUnavailableError(MistralError):
+    """The library was not built here, or has not the variant that is asked for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Library:
+    """The loaded library's functions, and the names of the variants that this processor has, the best first."""
+
+    functions: ctypes.CDLL
+    variants: tuple[str, ...]
+
+    def index(self, variant: str | None = None) -> int:
+        """Return the number of a variant by its name; of the one to use for None.
+
+        Raises:
+            KernelUnavailableError: this processor, or this build, has no such variant.
+        """
+        name = variant or os.environ.get(FORCE)
+        if not name:
+            return 0
+        if name not in self.variants:
+            raise KernelUnavailableError(
+                f"The CPU kernel has no variant {name!r} on this machine.", f"There are: {', '.join(self.variants)}."
+            )
+        return self.variants.index(name)
+
+
+def isa() -> str:
+    """Return the name of the variant in use, as ``avx512-vnni``; ``unavailable: why`` where there is none."""
+    reason = unavailable()
+    if reason:
+        return f"unavailable: {reason}"
+    library = load()
+    return library.variants[library.index()]
+
+
+def unavailable() -> str | None:
+    """Return why there is no library; None where it works."""
+    loaded = _load()
+    return loaded if isinstance(loaded, str) else None
+
+
+def load() -> Library:
+    """Return the library.
+
+    Raises:
+        KernelUnavailableError: it was not built, or does not load.
+    """
+    loaded = _load()
+    if isinstance(loaded, str):
+        raise KernelUnavailableError(
+            f"The CPU kernel is not available: {loaded}.", "Install the package again where a C++ compiler is found."
+        )
+    return loaded
+
+
+@functools.cache
+def _load() -> Library | str:
+    path = _FOLDER / f"_products{_SUFFIX}"
+    if not path.exists():
+        return "it was not built when the package was installed (no C++ compiler?)"
+    try:
+        functions = ctypes.CDLL(str(path))
+    except OSError as error:
+        return f"{path.name} does not load ({error})"
+    for name, (result, arguments) in _SIGNATURES.items():
+        function = getattr(functions, name)
+        function.restype, function.argtypes = result, [_TYPES[letter] for letter in arguments]
+    functions.products_use_threads_of(_openmp())
+    return Library(functions=functions, variants=_variants(functions))
+
+
+def _variants(functions: ctypes.CDLL) -> tuple[str, ...]:
+    names: list[str] = []
+    while name := functions.products_variant(len(names)):
+        names.append(name.decode())
+    return tuple(names)
+
+
+def _openmp() -> ctypes.c_void_p | None:
+    """Return the address of GOMP_parallel in the OpenMP runtime that torch brought into the process.
+
+    A second runtime would be a second pool of threads that spins while torch's works. Not linked to, because wheels of
+    torch carry it under changing names. None, and then one thread, where torch was built without.
+    """
+    for path in _openmp_files():
+        try:
+            runtime = ctypes.CDLL(str(path), mode=os.RTLD_NOLOAD | os.RTLD_LAZY)  # only if it is there already
+            return ctypes.cast(runtime.GOMP_parallel, ctypes.c_void_p)
+        except (OSError, AttributeError):
+            continue
+    return None
+
+
+def _openmp_files() -> list[Path]:
+    """Return what may be torch's OpenMP runtime: libgomp, or LLVM's and Intel's, which answer to the same calls."""
+    torch = sys.modules.get("torch")
+    beside = Path(torch.__file__).parent / "lib" if torch and torch.__file__ else _FOLDER
+    names = [path for pattern in ("libgomp*", "libomp*", "libiomp*") for path in sorted(beside.glob(pattern))]
+    return [*names, Path("libgomp.so.1"), Path("libomp.so.5"), Path("libiomp5.so")]

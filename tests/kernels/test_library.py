@@ -1,0 +1,75 @@
+"""The library: which variant is used, and what is said when there is none."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from kernels.shapes import rows, weight
+from mistral_cli.kernels import library, packing
+from mistral_cli.kernels.products import multiply
+from mistral_cli.kernels.schemes import NF4
+
+WITHOUT = """
+import shutil, sys
+from pathlib import Path
+import mistral_cli.kernels.library as library
+library._FOLDER = Path(sys.argv[1])
+print(library.isa())
+try:
+    library.load()
+except library.KernelUnavailableError as error:
+    print(error.exit_code, error)
+"""
+
+
+def test_the_best_variant_is_used_by_itself() -> None:
+    assert library.unavailable() is None
+    assert library.isa() == library.load().variants[0]
+
+
+def test_every_machine_has_the_portable_variant() -> None:
+    assert library.load().variants[-1] == "portable"
+
+
+def test_a_lesser_variant_can_be_forced(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(library.FORCE, "portable")
+    assert library.isa() == "portable"
+
+
+def test_a_variant_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(library.FORCE, "sse9")
+    packed = packing.empty(NF4, 16, 64)
+    with pytest.raises(library.KernelUnavailableError, match=r"no variant 'sse9' .* There are: .*portable"):
+        multiply(torch.zeros(1, 64), packed.nibbles, packed.scales, 16, NF4)
+
+
+@pytest.mark.parametrize(("content", "said"), [(None, "it was not built"), (b"no library", "does not load")])
+def test_without_a_library_it_says_why(tmp_path: Path, content: bytes | None, said: str) -> None:
+    if content:
+        (tmp_path / "_products.so").write_bytes(content)
+    command = [sys.executable, "-c", WITHOUT, str(tmp_path)]
+    lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert lines[0].startswith("unavailable: ")
+    assert said in lines[0]
+    assert lines[1].startswith("1 The CPU kernel is not available")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_products_run_on_torchs_own_threads() -> None:
+    threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        torch.randn(512, 512) @ torch.randn(512, 512)
+        torch.randn(2**20).exp()  # wakes torch's pool
+        before = len(list(Path("/proc/self/task").iterdir()))
+        packed = packing.quantize(weight(1024, 1024), NF4)
+        multiply(rows(8, 1024), packed.nibbles, packed.scales, 1024, NF4)
+        after = len(list(Path("/proc/self/task").iterdir()))
+    finally:
+        torch.set_num_threads(threads)
+    assert after == before
