@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch import nn
 
 from kernels.shapes import rows, weight
 from mistral_cli.errors import CheckpointError
-from mistral_cli.kernels.linear import PackedLinear, join, layer_like
+from mistral_cli.kernels.linear import PackedLinear, join
+from mistral_cli.kernels.packing import quantize
 from mistral_cli.kernels.products import packed_gradient, packed_linear
+from mistral_cli.kernels.schemes import NF4
+
+
+def layer_of(outputs: int, seed: int = 0) -> PackedLinear:
+    return PackedLinear.from_packed(quantize(weight(outputs, 128, seed=seed), NF4))
 
 
 @pytest.fixture
 def layer() -> PackedLinear:
-    return PackedLinear.from_weight(weight(48, 128))
+    return layer_of(48)
 
 
 @pytest.mark.parametrize("gradient", [False, True])
@@ -67,7 +72,7 @@ def test_a_layer_of_an_odd_width_is_refused() -> None:
 
 
 def test_joined_layers_compute_what_they_computed_apart() -> None:
-    layers = [PackedLinear.from_weight(weight(outputs, 128, seed=outputs)) for outputs in (64, 16, 20)]
+    layers = [layer_of(outputs, seed=outputs) for outputs in (64, 16, 20)]
     x = rows(9, 128)
     apart = [layer(x) for layer in layers]
     joined = join(layers)
@@ -77,7 +82,7 @@ def test_joined_layers_compute_what_they_computed_apart() -> None:
 
 
 def test_joined_layers_share_one_buffer() -> None:
-    layers = [PackedLinear.from_weight(weight(64, 128)) for _ in range(2)]
+    layers = [layer_of(64) for _ in range(2)]
     joined = join(layers)
     assert {layer.nibbles.untyped_storage().data_ptr() for layer in [*layers, joined]} == {
         joined.nibbles.untyped_storage().data_ptr()
@@ -92,11 +97,3 @@ def test_layers_that_read_different_widths_are_not_joined() -> None:
 def test_layers_that_end_within_a_block_are_not_joined() -> None:
     with pytest.raises(ValueError, match="multiples of 16"):
         join([PackedLinear(64, 20), PackedLinear(64, 16)])
-
-
-@pytest.mark.parametrize(
-    ("linear", "fits"), [((128, 32, False), True), ((100, 32, False), False), ((128, 32, True), False)]
-)
-def test_only_layers_that_can_be_packed_are_replaced(linear: tuple[int, int, bool], fits: bool) -> None:
-    inputs, outputs, bias = linear
-    assert (layer_like(nn.Linear(inputs, outputs, bias=bias)) is not None) is fits

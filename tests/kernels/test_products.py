@@ -71,7 +71,7 @@ def test_the_result_is_near_float_arithmetic_on_the_same_weights(shape: tuple[in
     x = torch.randn(5, shape[1], generator=torch.Generator().manual_seed(2))
     exact = x.double() @ packing.dequantize(packed).double().T
     error = (product(x, packed).double() - exact).norm() / exact.norm()
-    assert error < 8e-3
+    assert error < 1e-2
 
 
 def test_the_integer_arithmetic_is_the_documented_one() -> None:

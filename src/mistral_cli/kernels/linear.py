@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from mistral_cli.kernels import packing
 from mistral_cli.kernels.packing import Packed
 from mistral_cli.kernels.products import multiply, packed_linear
-from mistral_cli.kernels.schemes import NF4, SCHEMES, Scheme
+from mistral_cli.kernels.schemes import NF4, Scheme
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,11 +45,6 @@ class PackedLinear(nn.Module):
             layer = cls(packed.inputs, packed.outputs, packed.scheme)
         layer.nibbles, layer.scales = packed.nibbles, packed.scales
         return layer
-
-    @classmethod
-    def from_weight(cls, weight: Tensor, scheme: Scheme = NF4) -> PackedLinear:
-        """Return a layer of ``weight`` (outputs, inputs), quantized."""
-        return cls.from_packed(packing.quantize(weight.detach(), scheme))
 
     @property
     def packed(self) -> Packed:
@@ -106,10 +101,3 @@ def join(layers: Sequence[PackedLinear]) -> PackedLinear:
     for layer, (nibbles, scales) in zip(layers, parts, strict=True):
         layer.nibbles, layer.scales = nibbles, scales
     return PackedLinear.from_packed(packed)
-
-
-def layer_like(linear: nn.Linear, scheme: str = "nf4") -> PackedLinear | None:
-    """Return a quantized layer in place of ``linear``; None where it cannot be packed (a bias, an odd width)."""
-    if linear.bias is not None or packing.supported(linear.out_features, linear.in_features):
-        return None
-    return PackedLinear.from_weight(linear.weight, SCHEMES[scheme])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -10,6 +11,15 @@ from torch import Tensor
 from mistral_cli.errors import CheckpointError
 from mistral_cli.kernels.library import load
 from mistral_cli.kernels.schemes import BLOCK, GROUP, Scheme
+
+
+class Allocate(Protocol):
+    """Makes an uninitialized tensor on the CPU, as ``torch.empty`` does."""
+
+    def __call__(self, shape: tuple[int, ...], /, *, dtype: torch.dtype) -> Tensor:
+        """Return a tensor of this shape and dtype."""
+        ...
+
 
 TYPES = {torch.float32: 0, torch.bfloat16: 1}
 """Dtypes that the library reads and writes, by its own numbers for them."""
@@ -35,8 +45,14 @@ def supported(outputs: int, inputs: int) -> str | None:
     return None
 
 
-def empty(scheme: Scheme, outputs: int, inputs: int) -> Packed:
+def empty(scheme: Scheme, outputs: int, inputs: int, allocate: Allocate = torch.empty) -> Packed:
     """Return a matrix to be filled; outputs that fill up its last block of 16 are zero.
+
+    Args:
+        scheme: what the codes stand for.
+        outputs: rows of the weight.
+        inputs: columns of the weight.
+        allocate: (shape, dtype=…) to a tensor, for memory on large pages or in a file.
 
     Raises:
         CheckpointError: the shape cannot be packed.
@@ -45,23 +61,31 @@ def empty(scheme: Scheme, outputs: int, inputs: int) -> Packed:
     if reason:
         raise CheckpointError(f"A matrix of {outputs} × {inputs} cannot be packed: {reason}.", "Leave it in bfloat16.")
     blocks, groups = -(-outputs // BLOCK), inputs // GROUP
-    make = torch.zeros if outputs % BLOCK else torch.empty
-    return Packed(
-        scheme=scheme,
-        outputs=outputs,
-        inputs=inputs,
-        nibbles=make(blocks, groups, BLOCK * GROUP // 2, dtype=torch.uint8),
-        scales=make(blocks, groups, BLOCK, dtype=torch.bfloat16),
-    )
+    nibbles = allocate((blocks, groups, BLOCK * GROUP // 2), dtype=torch.uint8)
+    scales = allocate((blocks, groups, BLOCK), dtype=torch.bfloat16)
+    if outputs % BLOCK:
+        nibbles[-1].zero_()
+        scales[-1].zero_()
+    return Packed(scheme=scheme, outputs=outputs, inputs=inputs, nibbles=nibbles, scales=scales)
 
 
-def quantize(weight: Tensor, scheme: Scheme, *, variant: str | None = None) -> Packed:
+def quantize(weight: Tensor, scheme: Scheme, *, allocate: Allocate = torch.empty, variant: str | None = None) -> Packed:
     """Quantize ``weight`` (outputs, inputs), group by group.
 
     NF4's codes are those of bitsandbytes' ``quantize_4bit`` with blocks of 64; the scales are kept in bfloat16, which
     is exact for bfloat16 weights.
+
+    Args:
+        weight: on the CPU, in any floating dtype.
+        scheme: what the codes stand for.
+        allocate: where the result goes, see ``empty``.
+        variant: name of the library's variant to use; None for the best. The result is the same.
+
+    Raises:
+        CheckpointError: the shape cannot be packed.
     """
-    packed = empty(scheme, *weight.shape)
+    outputs, inputs = weight.shape
+    packed = empty(scheme, outputs, inputs, allocate)
     weight = (weight if weight.dtype in TYPES else weight.float()).contiguous()
     midpoints, library = torch.tensor(scheme.midpoints), load()
     library.functions.products_quantize(
