@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -36,16 +37,20 @@ def test_every_machine_has_the_portable_variant() -> None:
     assert library.load().variants[-1] == "portable"
 
 
-def test_a_lesser_variant_can_be_forced(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(library.FORCE, "portable")
-    assert library.isa() == "portable"
+@pytest.mark.parametrize(
+    ("forced", "said"), [("portable", "portable"), ("sse9", "unavailable: MISTRAL_CLI_KERNEL is 'sse9', but this")]
+)
+def test_a_lesser_variant_can_be_forced(forced: str, said: str) -> None:
+    command = [sys.executable, "-c", "import mistral_cli.kernels.library as library; print(library.isa())"]
+    environment = {**os.environ, library.FORCE: forced}
+    run = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    assert run.stdout.startswith(said)
 
 
-def test_a_variant_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(library.FORCE, "sse9")
+def test_a_variant_that_is_not_there_is_refused() -> None:
     packed = packing.empty(NF4, 16, 64)
     with pytest.raises(library.KernelUnavailableError, match=r"no variant 'sse9' .* There are: .*portable"):
-        multiply(torch.zeros(1, 64), packed.nibbles, packed.scales, 16, NF4)
+        multiply(torch.zeros(1, 64), packed.nibbles, packed.scales, 16, NF4, variant="sse9")
 
 
 @pytest.mark.parametrize(("content", "said"), [(None, "it was not built"), (b"no library", "does not load")])

@@ -9,10 +9,11 @@ from __future__ import annotations
 import ctypes
 import functools
 import os
+import struct
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from mistral_cli.errors import MistralError
 
@@ -21,17 +22,20 @@ FORCE = "MISTRAL_CLI_KERNEL"
 
 _FOLDER = Path(__file__).parent
 _SUFFIX = ".dll" if sys.platform == "win32" else ".so"
-_TYPES = {"p": ctypes.c_void_p, "l": ctypes.c_int64, "i": ctypes.c_int32, "f": ctypes.c_float}
+_TYPES = {"p": ctypes.c_void_p, "l": ctypes.c_int64, "i": ctypes.c_int32, "b": ctypes.c_char_p}
 _SIGNATURES: dict[str, tuple[Any, str]] = {
     "products_use_threads_of": (None, "p"),
     "products_variant": (ctypes.c_char_p, "i"),
-    "products_linear": (ctypes.c_int32, "iplipilllpppfi"),
+    "products_linear": (ctypes.c_int32, "b"),
     "products_pack": (None, "ppllppi"),
     "products_unpack": (None, "pllpi"),
     "products_quantize": (None, "ipipillppi"),
     "products_dequantize": (None, "pppllpii"),
 }
 """Function -> what it returns and takes (letters of ``_TYPES``), as declared in ``csrc/``."""
+
+CALL: Final = struct.Struct("@13qd")
+"""``Call`` of ``csrc/dispatch.cpp``: one argument is passed faster than its fourteen fields."""
 
 
 class KernelUnavailableError(MistralError):
@@ -40,10 +44,13 @@ class KernelUnavailableError(MistralError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Library:
-    """The loaded library's functions, and the names of the variants that this processor has, the best first."""
+    """The loaded library's functions, and which of its variants to use."""
 
     functions: ctypes.CDLL
     variants: tuple[str, ...]
+    """Those that this processor has, the best first."""
+    best: int
+    """The one to use: the first, unless another is forced."""
 
     def index(self, variant: str | None = None) -> int:
         """Return the number of a variant by its name; of the one to use for None.
@@ -51,14 +58,12 @@ class Library:
         Raises:
             KernelUnavailableError: this processor, or this build, has no such variant.
         """
-        name = variant or os.environ.get(FORCE)
-        if not name:
-            return 0
-        if name not in self.variants:
-            raise KernelUnavailableError(
-                f"The CPU kernel has no variant {name!r} on this machine.", f"There are: {', '.join(self.variants)}."
-            )
-        return self.variants.index(name)
+        if variant is None:
+            return self.best
+        if variant not in self.variants:
+            there = ", ".join(self.variants)
+            raise KernelUnavailableError(f"The CPU kernel has no variant {variant!r} here.", f"There are: {there}.")
+        return self.variants.index(variant)
 
 
 def isa() -> str:
@@ -67,7 +72,7 @@ def isa() -> str:
     if reason:
         return f"unavailable: {reason}"
     library = load()
-    return library.variants[library.index()]
+    return library.variants[library.best]
 
 
 def unavailable() -> str | None:
@@ -103,7 +108,11 @@ def _load() -> Library | str:
         function = getattr(functions, name)
         function.restype, function.argtypes = result, [_TYPES[letter] for letter in arguments]
     functions.products_use_threads_of(_openmp())
-    return Library(functions=functions, variants=_variants(functions))
+    variants = _variants(functions)
+    forced = os.environ.get(FORCE) or variants[0]
+    if forced not in variants:
+        return f"{FORCE} is {forced!r}, but this machine has {', '.join(variants)}"
+    return Library(functions=functions, variants=variants, best=variants.index(forced))
 
 
 def _variants(functions: ctypes.CDLL) -> tuple[str, ...]:

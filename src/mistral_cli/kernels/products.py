@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from mistral_cli.errors import OutOfMemoryError
-from mistral_cli.kernels.library import load
+from mistral_cli.kernels.library import CALL, load
 from mistral_cli.kernels.packing import TYPES, Packed, dequantize
 from mistral_cli.kernels.schemes import BLOCK, GROUP, SCHEMES, Scheme
 
@@ -95,8 +95,9 @@ def multiply(
         rows = rows.contiguous()
     result = torch.empty(*x.shape[:-1], outputs, dtype=rows.dtype)
     library = load()
-    failed = library.functions.products_linear(
+    call = CALL.pack(
         library.index(variant),
+        torch.get_num_threads(),
         rows.data_ptr(),
         rows.stride(0),
         TYPES[rows.dtype],
@@ -109,8 +110,8 @@ def multiply(
         scales.data_ptr(),
         _integers(scheme).data_ptr(),
         1 / (127 * scheme.unit),
-        torch.get_num_threads(),
     )
+    failed = library.functions.products_linear(call)
     if failed:
         raise OutOfMemoryError(f"No memory for {rows.shape[0]} quantized rows of {inputs}.", "Use a smaller batch.")
     return result if result.dtype == x.dtype else result.to(x.dtype)

@@ -94,7 +94,8 @@ void multiply(Product &product, int threads) {
 }  // namespace
 
 const Variant *usable_variant(int index) {
-  const Variant *const all[] = {has_avx512() ? kAvx512 : nullptr, has_avxvnni() ? kAvxVnni : nullptr,
+  // asked once: in a virtual machine each question takes microseconds
+  static const Variant *const all[] = {has_avx512() ? kAvx512 : nullptr, has_avxvnni() ? kAvxVnni : nullptr,
                                 has_avx2() ? kAvx2 : nullptr, has_neon() ? kNeon : nullptr, kPortable};
   for (const Variant *variant : all)
     if (variant && index-- == 0) return variant;
@@ -123,25 +124,40 @@ const char *products_variant(int index) {
   return variant ? variant->name : nullptr;
 }
 
-// See `Job` for the arguments. Returns 0, or 1 if there is no memory for the quantized activations.
-int products_linear(int variant, const void *x, int64_t x_stride, int32_t x_type, void *y, int32_t y_type, int64_t rows,
-                    int64_t outputs, int64_t inputs, const uint8_t *nibbles, const uint16_t *scales,
-                    const int8_t *levels, float step, int threads) {
+// What `products_linear` is called with: 64-bit words, so that a caller fills it in one go. See `Job`.
+struct Call {
+  int64_t variant, threads;
+  int64_t x, x_stride, x_type, y, y_type;
+  int64_t rows, outputs, inputs;
+  int64_t nibbles, scales, levels;
+  double step;
+};
+
+// Returns 0, or 1 if there is no memory for the quantized activations.
+int products_linear(const Call *call) {
   using namespace products;
-  if (rows == 0 || outputs == 0) return 0;
-  const Variant *chosen = usable_variant(variant);
-  const int64_t groups = inputs / kGroup;
-  char *memory = static_cast<char *>(std::malloc(rows * (inputs + groups * 8)));
+  if (call->rows == 0 || call->outputs == 0) return 0;
+  const Variant *chosen = usable_variant(static_cast<int>(call->variant));
+  Job job = {};
+  job.x = reinterpret_cast<const void *>(call->x);
+  job.x_stride = call->x_stride;
+  job.x_type = static_cast<int32_t>(call->x_type);
+  job.y = reinterpret_cast<void *>(call->y);
+  job.y_type = static_cast<int32_t>(call->y_type);
+  job.rows = call->rows;
+  job.outputs = call->outputs;
+  job.inputs = call->inputs;
+  job.nibbles = reinterpret_cast<const uint8_t *>(call->nibbles);
+  job.scales = reinterpret_cast<const uint16_t *>(call->scales);
+  job.levels = reinterpret_cast<const int8_t *>(call->levels);
+  job.step = static_cast<float>(call->step);
+  char *memory = static_cast<char *>(std::malloc(job.rows * (job.inputs + job.groups() * 8)));
   if (!memory) return 1;
-  int32_t *codes = reinterpret_cast<int32_t *>(memory);
-  float *steps = reinterpret_cast<float *>(memory + rows * inputs);
-  int32_t *biases = reinterpret_cast<int32_t *>(steps + rows * groups);
-  Product product = {chosen,
-                     {x, x_stride, x_type, y_type, y, rows, outputs, inputs, nibbles, scales, levels, step, codes, steps,
-                      biases},
-                     chosen->tiles(rows),
-                     1};
-  multiply(product, threads);
+  job.codes = reinterpret_cast<int32_t *>(memory);
+  job.steps = reinterpret_cast<float *>(memory + job.rows * job.inputs);
+  job.biases = reinterpret_cast<int32_t *>(job.steps + job.rows * job.groups());
+  Product product = {chosen, job, chosen->tiles(job.rows), 1};
+  multiply(product, static_cast<int>(call->threads));
   std::free(memory);
   return 0;
 }

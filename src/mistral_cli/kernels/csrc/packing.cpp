@@ -28,17 +28,23 @@ struct Packing {
   }
 };
 
+// Eight codes of a step, a byte each, to 32 bits of nibbles and back; the first byte is the lowest.
 void write_codes(const uint8_t *codes, uint8_t *to) {
-  for (int step = 0; step < kSteps; step++)
-    for (int j = 0; j < 4; j++) to[64 * step + j] = codes[8 * step + j] | codes[8 * step + 4 + j] << 4;
+  for (int step = 0; step < kSteps; step++) {
+    uint64_t eight;
+    std::memcpy(&eight, codes + 8 * step, 8);
+    const uint32_t nibbles = static_cast<uint32_t>(eight) | static_cast<uint32_t>(eight >> 32) << 4;
+    std::memcpy(to + 64 * step, &nibbles, 4);
+  }
 }
 
 void read_codes(const uint8_t *from, uint8_t *codes) {
-  for (int step = 0; step < kSteps; step++)
-    for (int j = 0; j < 4; j++) {
-      codes[8 * step + j] = from[64 * step + j] & 15;
-      codes[8 * step + 4 + j] = from[64 * step + j] >> 4;
-    }
+  for (int step = 0; step < kSteps; step++) {
+    uint32_t nibbles;
+    std::memcpy(&nibbles, from + 64 * step, 4);
+    const uint64_t eight = (nibbles & 0x0f0f0f0f) | static_cast<uint64_t>(nibbles >> 4 & 0x0f0f0f0f) << 32;
+    std::memcpy(codes + 8 * step, &eight, 8);
+  }
 }
 
 void pack_group(const Packing &packing, int64_t row, int64_t group) {
@@ -69,10 +75,12 @@ void dequantize_group(const Packing &packing, int64_t row, int64_t group) {
   read_codes(packing.group_nibbles(row, group), codes);
   const float scale = widen(packing.scale(row, group));
   const int64_t at = row * packing.inputs + group * kGroup;
+  float values[16];
+  uint16_t narrowed[16];
+  for (int code = 0; code < 16; code++) values[code] = packing.levels[code] * scale, narrowed[code] = narrow(values[code]);
   for (int i = 0; i < kGroup; i++) {
-    const float value = packing.levels[codes[i]] * scale;
-    if (packing.type == kFloat32) static_cast<float *>(packing.numbers)[at + i] = value;
-    else static_cast<uint16_t *>(packing.numbers)[at + i] = narrow(value);
+    if (packing.type == kFloat32) static_cast<float *>(packing.numbers)[at + i] = values[codes[i]];
+    else static_cast<uint16_t *>(packing.numbers)[at + i] = narrowed[codes[i]];
   }
 }
 

@@ -11,6 +11,8 @@
 #pragma once
 #include <cstdint>
 
+static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "words are read as bytes");
+
 namespace products {
 
 constexpr int64_t kGroup = 64;  // inputs that share a scale, of weights and of activations alike
