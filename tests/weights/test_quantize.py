@@ -5,10 +5,13 @@ from __future__ import annotations
 import pytest
 import torch
 
+from mistral_cli.kernels import library
 from mistral_cli.kernels.linear import PackedLinear
 from mistral_cli.model.args import ModelArgs, MoeArgs
 from mistral_cli.model.transformer import Mistral
 from mistral_cli.weights.quantize import quantize
+
+pytestmark = pytest.mark.skipif(library.unavailable() is not None, reason="no compiler built the kernels here")
 
 SMALL = {"dim": 128, "n_layers": 2, "head_dim": 32, "hidden_dim": 192, "n_heads": 4, "n_kv_heads": 2, "vocab_size": 200}
 

@@ -21,7 +21,6 @@ FORCE = "MISTRAL_CLI_KERNEL"
 """Environment variable with the name of a lesser variant to use, for comparisons: ``portable``, ``avx2``, …"""
 
 _FOLDER = Path(__file__).parent
-_SUFFIX = ".dll" if sys.platform == "win32" else ".so"
 _TYPES = {"p": ctypes.c_void_p, "l": ctypes.c_int64, "i": ctypes.c_int32, "b": ctypes.c_char_p}
 _SIGNATURES: dict[str, tuple[Any, str]] = {
     "products_use_threads_of": (None, "p"),
@@ -68,11 +67,8 @@ class Library:
 
 def isa() -> str:
     """Return the name of the variant in use, as ``avx512-vnni``; ``unavailable: why`` where there is none."""
-    reason = unavailable()
-    if reason:
-        return f"unavailable: {reason}"
-    library = load()
-    return library.variants[library.best]
+    loaded = _load()
+    return f"unavailable: {loaded}" if isinstance(loaded, str) else loaded.variants[loaded.best]
 
 
 def unavailable() -> str | None:
@@ -92,12 +88,26 @@ def load() -> Library:
         raise KernelUnavailableError(
             f"The CPU kernel is not available: {loaded}.", "Install the package again where a C++ compiler is found."
         )
+    threaded()
     return loaded
 
 
 @functools.cache
+def threaded() -> bool:
+    """Connect the products to torch's threads, and return whether they are there: else all runs on the caller's.
+
+    To be asked once torch is imported.
+    """
+    loaded, team = _load(), _openmp()
+    if isinstance(loaded, str) or team is None:
+        return False
+    loaded.functions.products_use_threads_of(team)
+    return True
+
+
+@functools.cache
 def _load() -> Library | str:
-    path = _FOLDER / f"_products{_SUFFIX}"
+    path = _FOLDER / "_products.so"
     if not path.exists():
         return "it was not built when the package was installed (no C++ compiler?)"
     try:
@@ -107,7 +117,6 @@ def _load() -> Library | str:
     for name, (result, arguments) in _SIGNATURES.items():
         function = getattr(functions, name)
         function.restype, function.argtypes = result, [_TYPES[letter] for letter in arguments]
-    functions.products_use_threads_of(_openmp())
     variants = _variants(functions)
     forced = os.environ.get(FORCE) or variants[0]
     if forced not in variants:
@@ -140,6 +149,13 @@ def _openmp() -> ctypes.c_void_p | None:
 def _openmp_files() -> list[Path]:
     """Return what may be torch's OpenMP runtime: libgomp, or LLVM's and Intel's, which answer to the same calls."""
     torch = sys.modules.get("torch")
-    beside = Path(torch.__file__).parent / "lib" if torch and torch.__file__ else _FOLDER
-    names = [path for pattern in ("libgomp*", "libomp*", "libiomp*") for path in sorted(beside.glob(pattern))]
-    return [*names, Path("libgomp.so.1"), Path("libomp.so.5"), Path("libiomp5.so")]
+    if torch is None or torch.__file__ is None:
+        return []
+    home = Path(torch.__file__).parent
+    patterns = ("libgomp*", "libomp*", "libiomp*")
+    bundled = [path for folder in (home / "lib", home.with_name("torch.libs")) for path in _matching(folder, patterns)]
+    return [*bundled, Path("libgomp.so.1"), Path("libomp.so.5"), Path("libiomp5.so")]
+
+
+def _matching(folder: Path, patterns: tuple[str, ...]) -> list[Path]:
+    return [path for pattern in patterns for path in sorted(folder.glob(pattern))]

@@ -1,0 +1,35 @@
+"""What is said where no library was built, or one that does not load."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+WITHOUT = """
+import sys
+from pathlib import Path
+import mistral_cli.kernels.library as library
+library._FOLDER = Path(sys.argv[1])
+print(library.isa())
+try:
+    library.load()
+except library.KernelUnavailableError as error:
+    print(error.exit_code, error)
+"""
+
+
+@pytest.mark.parametrize(("content", "said"), [(None, "it was not built"), (b"no library", "does not load")])
+def test_without_a_library_it_says_why(tmp_path: Path, content: bytes | None, said: str) -> None:
+    if content:
+        (tmp_path / "_products.so").write_bytes(content)
+    command = [sys.executable, "-c", WITHOUT, str(tmp_path)]
+    lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert lines[0].startswith("unavailable: ")
+    assert said in lines[0]
+    assert lines[1].startswith("1 The CPU kernel is not available")
