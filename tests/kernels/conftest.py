@@ -4,6 +4,5 @@ from __future__ import annotations
 
 from mistral_cli.kernels import library
 
-collect_ignore = (
-    ["test_library.py", "test_packed_linear.py", "test_packing.py", "test_products.py"] if library.unavailable() else []
-)
+NEED_IT = ["test_library.py", "test_packed_linear.py", "test_packing.py", "test_products.py"]
+collect_ignore = NEED_IT if library.unavailable() else []
