@@ -21,6 +21,10 @@ def test_the_best_variant_is_used_by_itself() -> None:
     assert library.isa() == library.load().variants[0]
 
 
+def test_nothing_speaks_against_a_fast_variant() -> None:
+    assert (library.reason_against() is None) is (library.load().variants[0] != "portable")
+
+
 def test_every_machine_has_the_portable_variant() -> None:
     assert library.load().variants[-1] == "portable"
 

@@ -17,6 +17,7 @@ from pathlib import Path
 import mistral_cli.kernels.library as library
 library._FOLDER = Path(sys.argv[1])
 print(library.isa())
+assert library.reason_against() == library.unavailable() in library.isa()
 try:
     library.load()
 except library.KernelUnavailableError as error:

@@ -77,6 +77,16 @@ def unavailable() -> str | None:
     return loaded if isinstance(loaded, str) else None
 
 
+def reason_against() -> str | None:
+    """Return why another way of computing should be taken: there is no library, or no fast variant; None to use it."""
+    loaded = _load()
+    if isinstance(loaded, str):
+        return loaded
+    if loaded.variants[0] == "portable" and not os.environ.get(FORCE):
+        return "this processor has neither AVX2 nor NEON's dot products"
+    return None
+
+
 def load() -> Library:
     """Return the library.
 

@@ -24,13 +24,16 @@ struct Avx2 {
   }
 #else
   static constexpr int kOffset = 0;
-  struct Weights { __m256i magnitudes, levels; };
+  struct Weights {
+    __m256i magnitudes, levels;
+  };
   static Weights load(__m256i levels) { return {_mm256_abs_epi8(levels), levels}; }
   static __m256i levels_of(Weights weights) { return weights.levels; }
   // The one byte product there is takes unsigned by signed and saturates at 16 bits: 2 * 127 * 127 still fits,
   // so magnitudes are multiplied and the sign goes to the activation.
   static Sums dot(Sums sums, Weights weights, int32_t word) {
-    const __m256i pairs = _mm256_maddubs_epi16(weights.magnitudes, _mm256_sign_epi8(_mm256_set1_epi32(word), weights.levels));
+    const __m256i pairs =
+        _mm256_maddubs_epi16(weights.magnitudes, _mm256_sign_epi8(_mm256_set1_epi32(word), weights.levels));
     return _mm256_add_epi32(sums, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
   }
 #endif
@@ -38,14 +41,16 @@ struct Avx2 {
   struct Decoder {
     __m256i table;
     explicit Decoder(const int8_t *levels) {
-      const __m128i raised =
-          _mm_add_epi8(_mm_loadu_si128(reinterpret_cast<const __m128i *>(levels)), _mm_set1_epi8(static_cast<char>(kOffset)));
+      const __m128i raised = _mm_add_epi8(_mm_loadu_si128(reinterpret_cast<const __m128i *>(levels)),
+                                          _mm_set1_epi8(static_cast<char>(kOffset)));
       table = _mm256_broadcastsi128_si256(raised);
     }
     Weights level(__m256i codes) const {
       return load(_mm256_shuffle_epi8(table, _mm256_and_si256(codes, _mm256_set1_epi8(15))));
     }
-    static __m256i nibbles(const uint8_t *bytes) { return _mm256_loadu_si256(reinterpret_cast<const __m256i *>(bytes)); }
+    static __m256i nibbles(const uint8_t *bytes) {
+      return _mm256_loadu_si256(reinterpret_cast<const __m256i *>(bytes));
+    }
     Weights low(const uint8_t *bytes) const { return level(nibbles(bytes)); }
     Weights high(const uint8_t *bytes) const { return level(_mm256_srli_epi16(nibbles(bytes), 4)); }
   };
@@ -75,11 +80,17 @@ constexpr const products::Variant *kThis = &kVariant;
 
 }  // namespace
 #else
-namespace { constexpr const products::Variant *kThis = nullptr; }
+namespace {
+constexpr const products::Variant *kThis = nullptr;
+}
 #endif
 
 #ifdef PRODUCTS_AVXVNNI
-namespace products { const Variant *const kAvxVnni = kThis; }
+namespace products {
+const Variant *const kAvxVnni = kThis;
+}
 #else
-namespace products { const Variant *const kAvx2 = kThis; }
+namespace products {
+const Variant *const kAvx2 = kThis;
+}
 #endif

@@ -18,7 +18,8 @@ struct Avx512 {
   struct Decoder {
     __m512i table;
     explicit Decoder(const int8_t *levels) {
-      const __m128i raised = _mm_xor_si128(_mm_loadu_si128(reinterpret_cast<const __m128i *>(levels)), _mm_set1_epi8(-128));
+      const __m128i raised =
+          _mm_xor_si128(_mm_loadu_si128(reinterpret_cast<const __m128i *>(levels)), _mm_set1_epi8(-128));
       table = _mm512_broadcast_i32x4(raised);
     }
     Weights level(__m512i codes) const {
@@ -52,7 +53,11 @@ constexpr products::Variant kVariant = variant<Avx512>("avx512-vnni");
 
 }  // namespace
 
-namespace products { const Variant *const kAvx512 = &kVariant; }
+namespace products {
+const Variant *const kAvx512 = &kVariant;
+}
 #else
-namespace products { const Variant *const kAvx512 = nullptr; }
+namespace products {
+const Variant *const kAvx512 = nullptr;
+}
 #endif

@@ -22,8 +22,8 @@ RunTeam run_team = nullptr;
 #if defined(__x86_64__) || defined(__i386__)
 bool has_avx2() { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
 bool has_avx512() {
-  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
-         __builtin_cpu_supports("avx512vnni");
+  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni");
 }
 bool has_avxvnni() {
   unsigned a = 0, b = 0, c = 0, d = 0;
@@ -96,7 +96,7 @@ void multiply(Product &product, int threads) {
 const Variant *usable_variant(int index) {
   // asked once: in a virtual machine each question takes microseconds
   static const Variant *const all[] = {has_avx512() ? kAvx512 : nullptr, has_avxvnni() ? kAvxVnni : nullptr,
-                                has_avx2() ? kAvx2 : nullptr, has_neon() ? kNeon : nullptr, kPortable};
+                                       has_avx2() ? kAvx2 : nullptr, has_neon() ? kNeon : nullptr, kPortable};
   for (const Variant *variant : all)
     if (variant && index-- == 0) return variant;
   return nullptr;

@@ -41,7 +41,11 @@ constexpr products::Variant kVariant = variant<Neon>("neon-dotprod");
 
 }  // namespace
 
-namespace products { const Variant *const kNeon = &kVariant; }
+namespace products {
+const Variant *const kNeon = &kVariant;
+}
 #else
-namespace products { const Variant *const kNeon = nullptr; }
+namespace products {
+const Variant *const kNeon = nullptr;
+}
 #endif

@@ -77,10 +77,13 @@ void dequantize_group(const Packing &packing, int64_t row, int64_t group) {
   const int64_t at = row * packing.inputs + group * kGroup;
   float values[16];
   uint16_t narrowed[16];
-  for (int code = 0; code < 16; code++) values[code] = packing.levels[code] * scale, narrowed[code] = narrow(values[code]);
+  for (int code = 0; code < 16; code++)
+    values[code] = packing.levels[code] * scale, narrowed[code] = narrow(values[code]);
   for (int i = 0; i < kGroup; i++) {
-    if (packing.type == kFloat32) static_cast<float *>(packing.numbers)[at + i] = values[codes[i]];
-    else static_cast<uint16_t *>(packing.numbers)[at + i] = narrowed[codes[i]];
+    if (packing.type == kFloat32)
+      static_cast<float *>(packing.numbers)[at + i] = values[codes[i]];
+    else
+      static_cast<uint16_t *>(packing.numbers)[at + i] = narrowed[codes[i]];
   }
 }
 
@@ -106,9 +109,9 @@ extern "C" {
 void products_pack(const uint8_t *bytes, const float *absmax, int64_t outputs, int64_t inputs, uint8_t *nibbles,
                    uint16_t *scales, int threads) {
   using namespace products;
-  convert_all<pack_group>({outputs, inputs, nibbles, scales, const_cast<uint8_t *>(bytes), absmax, nullptr, 0, nullptr,
-                           false, nullptr},
-                          threads);
+  convert_all<pack_group>(
+      {outputs, inputs, nibbles, scales, const_cast<uint8_t *>(bytes), absmax, nullptr, 0, nullptr, false, nullptr},
+      threads);
 }
 
 void products_unpack(uint8_t *nibbles, int64_t outputs, int64_t inputs, uint8_t *bytes, int threads) {
@@ -128,9 +131,8 @@ void products_quantize(int variant, void *numbers, int32_t type, const float *mi
 void products_dequantize(uint8_t *nibbles, uint16_t *scales, const float *levels, int64_t outputs, int64_t inputs,
                          void *numbers, int32_t type, int threads) {
   using namespace products;
-  convert_all<dequantize_group>({outputs, inputs, nibbles, scales, nullptr, nullptr, numbers, type, levels, false,
-                                 nullptr},
-                                threads);
+  convert_all<dequantize_group>(
+      {outputs, inputs, nibbles, scales, nullptr, nullptr, numbers, type, levels, false, nullptr}, threads);
 }
 
 }  // extern "C"

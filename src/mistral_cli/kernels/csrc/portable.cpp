@@ -7,9 +7,15 @@ namespace {
 
 struct Portable {
   static constexpr int kLanes = 16, kOffset = 0, kRows = 4, kVectors = 1, kDirectRows = 4, kDirectVectors = 1;
-  struct Sums { int32_t lane[kLanes]; };
-  struct Floats { float lane[kLanes]; };
-  struct Weights { int8_t byte[4 * kLanes]; };
+  struct Sums {
+    int32_t lane[kLanes];
+  };
+  struct Floats {
+    float lane[kLanes];
+  };
+  struct Weights {
+    int8_t byte[4 * kLanes];
+  };
   using Panel = Weights;
 
   struct Decoder {
@@ -73,4 +79,6 @@ constexpr products::Variant kVariant = variant<Portable>("portable");
 
 }  // namespace
 
-namespace products { const Variant *const kPortable = &kVariant; }
+namespace products {
+const Variant *const kPortable = &kVariant;
+}

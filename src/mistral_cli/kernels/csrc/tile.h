@@ -84,9 +84,7 @@ void multiply_direct(const Job &job, int64_t start, int64_t unit) {
     }
     each<C>([&](auto c) {
       const typename V::Floats scale = V::scales(scales[c] + group * kBlock);
-      each<R>([&](auto r) {
-        totals[r][c] = V::add(totals[r][c], sums[r][c], V::times(scale, steps[group * R + r]));
-      });
+      each<R>([&](auto r) { totals[r][c] = V::add(totals[r][c], sums[r][c], V::times(scale, steps[group * R + r])); });
     });
   }
   each<R>([&](auto r) {
@@ -116,9 +114,7 @@ void multiply_panel(const Job &job, int64_t start, int64_t first, int64_t last, 
     }
     each<C>([&](auto c) {
       const typename V::Floats scale = V::scales(scales[c] + group * kBlock);
-      each<R>([&](auto r) {
-        sofar[r][c] = V::add(sofar[r][c], sums[r][c], V::times(scale, steps[group * R + r]));
-      });
+      each<R>([&](auto r) { sofar[r][c] = V::add(sofar[r][c], sums[r][c], V::times(scale, steps[group * R + r])); });
     });
   }
   each<R>([&](auto r) { each<C>([&](auto c) { V::write(totals + (r * C + c) * V::kLanes, sofar[r][c]); }); });
@@ -126,7 +122,9 @@ void multiply_panel(const Job &job, int64_t start, int64_t first, int64_t last, 
 
 template <class V, int... R>
 constexpr auto direct_table(std::integer_sequence<int, R...>) {
-  struct Table { void (*of[sizeof...(R) + 1])(const Job &, int64_t, int64_t); };
+  struct Table {
+    void (*of[sizeof...(R) + 1])(const Job &, int64_t, int64_t);
+  };
   return Table{{nullptr, multiply_direct<V, R + 1>...}};
 }
 
@@ -191,7 +189,14 @@ void multiply(const Job &job, const Tiles &tiles, int64_t unit) {
 
 template <class V>
 constexpr Variant variant(const char *name) {
-  return {name, V::kDirectRows, V::kRows, V::kDirectVectors * V::kLanes, V::kVectors * V::kLanes, quantize_tile<V::kOffset>, multiply<V>, encode_group};
+  return {name,
+          V::kDirectRows,
+          V::kRows,
+          V::kDirectVectors * V::kLanes,
+          V::kVectors * V::kLanes,
+          quantize_tile<V::kOffset>,
+          multiply<V>,
+          encode_group};
 }
 
 }  // namespace
