@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from weights_and_rows import rows, weight
 
-from kernels.shapes import rows, weight
 from mistral_cli.kernels import library, packing
 from mistral_cli.kernels.products import multiply
 from mistral_cli.kernels.schemes import NF4

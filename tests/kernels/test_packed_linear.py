@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
+from weights_and_rows import rows, weight
 
-from kernels.shapes import rows, weight
 from mistral_cli.errors import CheckpointError
 from mistral_cli.kernels.linear import PackedLinear, join
 from mistral_cli.kernels.packing import quantize

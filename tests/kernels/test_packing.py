@@ -6,8 +6,8 @@ import logging
 
 import pytest
 import torch
+from weights_and_rows import SHAPES, VARIANTS, rows, weight
 
-from kernels.shapes import SHAPES, VARIANTS, rows, weight
 from mistral_cli.errors import CheckpointError
 from mistral_cli.kernels import packing
 from mistral_cli.kernels.schemes import INT4, NF4

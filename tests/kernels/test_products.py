@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 import torch
+from weights_and_rows import SHAPES, VARIANTS, rows, weight
 
-from kernels.shapes import SHAPES, VARIANTS, rows, weight
 from mistral_cli.kernels import packing
 from mistral_cli.kernels.products import multiply
 from mistral_cli.kernels.schemes import NF4, SCHEMES, Scheme
