@@ -7,6 +7,8 @@ import os
 import signal
 import sys
 import traceback
+from collections.abc import Callable
+from functools import partial
 from types import FrameType
 from typing import Annotated, Any, Final, Literal, NoReturn
 
@@ -124,11 +126,11 @@ def run(args: list[str], invocation: Invocation) -> int:
     return code if isinstance(code, int) else 0
 
 
-def guarded(args: list[str]) -> int:
-    """Run one command; say in one line why it failed, and return the exit code of the contract."""
+def guarded(job: Callable[[Invocation], int]) -> int:
+    """Do ``job``; say in one line why it failed, and return the exit code of the contract."""
     invocation = Invocation()
     try:
-        return run(args, invocation)
+        return job(invocation)
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
@@ -185,13 +187,18 @@ def _speak_utf8() -> None:
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
 
 
-def main() -> NoReturn:
-    """Run ``mistral``: the entry point of the installed command."""
+def prepare_process() -> None:
+    """Make this process keep the contract: UTF-8 whatever the locale, and an orderly end at SIGTERM and SIGHUP."""
     _speak_utf8()
     _leave_on(("SIGTERM", "SIGHUP"))
+
+
+def main() -> NoReturn:
+    """Run ``mistral``: the entry point of the installed command."""
+    prepare_process()
     if COMPLETE_VAR in os.environ:
         from typer._completion_classes import completion_init
 
         completion_init()
         build().main(prog_name=PROGRAM, complete_var=COMPLETE_VAR)
-    sys.exit(guarded(sys.argv[1:]))
+    sys.exit(guarded(partial(run, sys.argv[1:])))

@@ -9,7 +9,7 @@ from typing import Final
 import typer
 
 from mistral_cli.commands import options as opt
-from mistral_cli.commands.answer import answer, stats_line
+from mistral_cli.commands.answer import answer
 from mistral_cli.commands.forms import CodeBlock, Form, Json, Plain, Rendered, describe
 from mistral_cli.commands.lines import Batch
 from mistral_cli.commands.loading import open_backend, sampling_params
@@ -20,6 +20,7 @@ from mistral_cli.contract import Backend, Prompt
 from mistral_cli.errors import UsageError
 from mistral_cli.settings.options import Settings
 from mistral_cli.ui.console import Console
+from mistral_cli.ui.events import stats_line
 from mistral_cli.ui.interrupt import Interrupt
 from mistral_cli.ui.markdown import MarkdownWriter
 from mistral_cli.ui.stdin import Stdin

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from mistral_cli.commands.answer import answer, stats_line
+from mistral_cli.commands.answer import answer
 from mistral_cli.commands.forms import Json, describe
 from mistral_cli.commands.output import Target
 from mistral_cli.commands.prompt import Reader, build_prompt
 from mistral_cli.contract import Backend, Done, SamplingParams, TokenInfo
 from mistral_cli.errors import MistralError, PartialFailureError, UsageError
 from mistral_cli.settings.options import Settings
+from mistral_cli.ui.events import stats_line
 from mistral_cli.ui.interrupt import Interrupt
 
 
