@@ -66,6 +66,8 @@ class StandInHub:
     """Take connections and never answer."""
     status: int | None = None
     """Answer everything with this status."""
+    cdn_status: int | None = None
+    """Answer everything that is asked of the CDN with this status."""
     requests: list[Request] = field(default_factory=list)
     closing: threading.Event = field(default_factory=threading.Event)
 
@@ -134,8 +136,8 @@ class _Handler(BaseHTTPRequestHandler):
         if hub.is_silent:
             hub.closing.wait()
             self.close_connection = True
-        elif hub.status is not None:
-            self._send(hub.status)
+        elif status := hub.cdn_status if self.is_cdn else hub.status:
+            self._send(status)
         elif path.startswith("/api/models/"):
             self._info(path.removeprefix("/api/models/"))
         elif "/resolve/" in path:
@@ -154,7 +156,9 @@ class _Handler(BaseHTTPRequestHandler):
         if token and token not in self.stand_in.tokens:
             self._send(401, {"X-Error-Message": "Invalid credentials in Authorization header"})
         elif repo is None or (repo.private and token not in repo.admits):
-            self._send(404 if token else 401, {"X-Error-Code": "RepoNotFound", "X-Error-Message": "Repository not found"})
+            self._send(
+                404 if token else 401, {"X-Error-Code": "RepoNotFound", "X-Error-Message": "Repository not found"}
+            )
         elif content and repo.gated and token not in repo.admits:
             self._send(403 if token else 401, {"X-Error-Code": "GatedRepo", "X-Error-Message": "Access is restricted"})
         else:

@@ -55,7 +55,7 @@ def _rows(facts: Facts) -> Iterator[tuple[str, str]]:
     yield "rotary base", f"{args.rope_theta:,.10g}"
     yield "window", _window(facts)
     yield "context", f"{args.max_position_embeddings:,} tokens"
-    yield "tokenizer", facts.tokenizer or "not looked for: this is a config alone"
+    yield "tokenizer", str(facts.tokenizer)
     yield "licence", facts.license or "not stated"
     yield "weights", _weights(facts)
     yield from _memory(facts)
