@@ -111,7 +111,7 @@ def write_mistral(folder: Path, args: ModelArgs, weights: dict[str, Tensor], *, 
     """Write a folder in Mistral's own format from weights in Hugging Face's."""
     folder.mkdir(exist_ok=True, parents=True)
     write_json(folder / "params.json", mistral_config(args))
-    theirs = {_mistral_name(name): _mistral_order(name, weight, args) for name, weight in weights.items()}
+    theirs = {mistral_name(name): _mistral_order(name, weight, args) for name, weight in weights.items()}
     write_weights(folder, "consolidated", theirs, shards)
     return folder
 
@@ -136,7 +136,7 @@ def write_json(path: Path, value: object) -> Path:
     return path
 
 
-def _mistral_name(name: str) -> str:
+def mistral_name(name: str) -> str:
     whole = {"model.embed_tokens": "tok_embeddings", "model.norm": "norm", "lm_head": "output"}
     if (stem := name.removesuffix(".weight")) in whole:
         return f"{whole[stem]}.weight"
