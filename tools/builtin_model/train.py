@@ -1,0 +1,194 @@
+"""Trains the built-in guide on a CPU and writes its folder. Never reads the evaluation's questions.
+
+    OMP_WAIT_POLICY=passive python -m tools.builtin_model.train [--steps N] [--out FOLDER]
+
+Three phases: answers cut after a few tokens, which is where the guide decides what is being asked, so that a second of
+work sees twice the questions; whole dialogues of several turns; whole dialogues against the full vocabulary.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import logging
+import math
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+import torch
+from torch import Tensor
+
+from tools.builtin_model import evaluate
+from tools.builtin_model.corpus import FOLDER, Asker, Dialogue, read_toml
+from tools.builtin_model.encode import Encoder, Sample
+from tools.builtin_model.network import UNKNOWN, Compact, Guide, expand
+
+log = logging.getLogger("train")
+BUILTIN = FOLDER.parents[1] / "src" / "mistral_cli" / "builtin"
+SHORT_ANSWER = 10  # ids of an answer that the first phase learns
+CONTROL = 10  # ids below this are control tokens and never made unknown
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Phase:
+    """A part of the training: which share of the steps, and what a batch is made of."""
+
+    share: float
+    tokens: int
+    most_turns: int
+    short: bool
+    everything: bool
+
+
+PHASES = (
+    Phase(share=0.70, tokens=4096, most_turns=1, short=True, everything=False),
+    Phase(share=0.24, tokens=6144, most_turns=5, short=False, everything=False),
+    Phase(share=0.06, tokens=6144, most_turns=5, short=False, everything=True),
+)
+
+
+def split_phrasings() -> tuple[dict[str, list[str]], list[tuple[str, str]]]:
+    """Return other people's phrasings: four fifths to train on, one fifth (topic, question) to steer by."""
+    training: dict[str, list[str]] = {}
+    held_out: list[tuple[str, str]] = []
+    for path in sorted(FOLDER.glob("phrasings_*.toml")):
+        for topic, table in read_toml(path).items():
+            for place, question in enumerate(table["questions"]):
+                if place % 5 == 4:
+                    held_out.append((topic, question))
+                else:
+                    training.setdefault(topic, []).append(question)
+    known = {question.lower() for questions in training.values() for question in questions}
+    return training, [(topic, question) for topic, question in held_out if question.lower() not in known]
+
+
+def batches(asker: Asker, encoder: Encoder, phase: Phase, rng: Random) -> Iterator[list[Sample]]:
+    """Draw samples for ever, in batches of like lengths."""
+    while True:
+        samples = [_cut(encoder.sample(_dialogue(asker, phase, rng)), phase) for _ in range(512)]
+        samples = sorted((sample for sample in samples if len(sample.ids) <= 512), key=lambda sample: len(sample.ids))
+        groups: list[list[Sample]] = [[]]
+        for sample in samples:
+            if len(sample.ids) * (len(groups[-1]) + 1) > phase.tokens:
+                groups.append([])
+            groups[-1].append(sample)
+        rng.shuffle(groups)
+        yield from groups
+
+
+def _dialogue(asker: Asker, phase: Phase, rng: Random) -> Dialogue:
+    return asker.dialogue(phase.most_turns if rng.random() < 0.5 else 1)
+
+
+def _cut(sample: Sample, phase: Phase) -> Sample:
+    if not phase.short:
+        return sample
+    end = sample.learnt.index(True) + SHORT_ANSWER
+    return Sample(sample.ids[:end], sample.learnt[:end])
+
+
+def tensors(samples: Sequence[Sample], compact: Compact, rng: Random) -> tuple[Tensor, Tensor, Tensor]:
+    """Pad a batch; return compact ids, what is learnt and how much it counts, each (B, T).
+
+    Now and then a word of a question becomes the unknown token: nothing but its neighbours tells what is asked.
+    """
+    length = max(len(sample.ids) for sample in samples)
+    ids = torch.zeros(len(samples), length, dtype=torch.long)
+    learnt = torch.zeros(len(samples), length, dtype=torch.bool)
+    weight = torch.full((len(samples), length), 0.5)
+    for place, sample in enumerate(samples):
+        rows = compact.rows(sample.ids)
+        rate = rng.choice((0.0, 0.0, 0.03, 0.08))
+        for position, token in enumerate(sample.ids):
+            if rate and not sample.learnt[position] and token >= CONTROL and rng.random() < rate:
+                rows[position] = UNKNOWN
+            if sample.learnt[position] and not all(sample.learnt[max(0, position - 5) : position]):
+                weight[place, position] = 1.5  # here the topic is decided
+        ids[place, : len(rows)] = torch.tensor(rows)
+        learnt[place, : len(rows)] = torch.tensor(sample.learnt)
+    return ids, learnt, weight
+
+
+def train(steps: int, seed: int, dropout: float, peak: float, minutes: float) -> tuple[Guide, Compact]:
+    """Train for ``steps`` optimizer steps (or until ``minutes`` are over) and return averaged weights."""
+    rng = Random(seed)
+    torch.manual_seed(seed)
+    encoder = Encoder()
+    extra, held_out = split_phrasings()
+    asker = Asker(rng, encoder.words(), extra)
+    compact = Compact((encoder.sample(dialogue) for dialogue in asker.dialogues(60_000)), least=8)
+    guide = Guide(compact, dropout)
+    log.info("%d rows, %d spoken, %d held out, %d parameters here", compact.size, len(compact.spoken), len(held_out),
+             sum(parameter.numel() for parameter in guide.parameters()))  # fmt: skip
+    average = copy.deepcopy(guide).eval()
+    optimizer = torch.optim.AdamW(guide.parameters(), lr=peak, betas=(0.9, 0.98), weight_decay=0.05)
+    step, begin, seen = 0, time.monotonic(), 0
+    for phase in PHASES:
+        source = batches(asker, encoder, phase, rng)
+        end = steps if phase is PHASES[-1] else step + round(steps * phase.share)
+        while step < end:
+            ids, learnt, weight = tensors(next(source), compact, rng)
+            for group in optimizer.param_groups:
+                group["lr"] = _rate(step, steps, peak)
+            loss = guide.loss(ids, learnt, weight, everything=phase.everything)
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+            torch.nn.utils.clip_grad_norm_(guide.parameters(), 1.0)
+            optimizer.step()
+            _blend(average, guide, min(0.997, (step + 1) / (step + 10)))
+            step, seen = step + 1, seen + ids.numel()
+            if step % 100 == 0:
+                log.info("step %d loss %.4f, %.0f tokens/s, %.1f min", step, loss.item(), seen / (time.monotonic() - begin),
+                         (time.monotonic() - begin) / 60)  # fmt: skip
+            if step % 500 == 0 or step == steps:
+                _steer(average, compact, encoder, held_out)
+            if minutes and (time.monotonic() - begin) / 60 > minutes:
+                raise TimeoutError(f"{step} of {steps} steps took {minutes} minutes.")
+    return average, compact
+
+
+def _rate(step: int, steps: int, peak: float) -> float:
+    if step < 100:
+        return peak * (step + 1) / 100
+    return peak * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * step / steps)))
+
+
+@torch.no_grad()
+def _blend(average: Guide, guide: Guide, keep: float) -> None:
+    torch._foreach_lerp_(list(average.parameters()), list(guide.parameters()), 1 - keep)
+
+
+def _steer(guide: Guide, compact: Compact, encoder: Encoder, held_out: Sequence[tuple[str, str]]) -> None:
+    """Log how many of the held-out phrasings get the right topic's first words."""
+    if not held_out:
+        return
+    answers = evaluate.greedy(expand(guide, compact), encoder, [question for _, question in held_out], 12)
+    result = evaluate.judge_beginnings(held_out, answers)
+    log.info("held out: %s", result.summary())
+    log.info("missed: %s", " · ".join(result.failed))
+
+
+def main() -> None:
+    """Train, write the folder, say how long it took."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--steps", type=int, default=3200)
+    parser.add_argument("--seed", type=int, default=2026)
+    parser.add_argument("--dropout", type=float, default=0.1)
+    parser.add_argument("--rate", type=float, default=3e-3, help="peak learning rate")
+    parser.add_argument("--minutes", type=float, default=0, help="give up after so long (0: never)")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--out", type=Path, default=BUILTIN)
+    args = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    torch.set_num_threads(args.threads)
+    begin = time.monotonic()
+    guide, compact = train(args.steps, args.seed, args.dropout, args.rate, args.minutes)
+    evaluate.write(expand(guide, compact), args.out)
+    log.info("written to %s after %.1f minutes", args.out, (time.monotonic() - begin) / 60)
+
+
+if __name__ == "__main__":
+    main()
