@@ -1,6 +1,7 @@
-"""Draws the dialogues the built-in guide is trained on. Knows no tensor and never reads the evaluation's questions.
+"""Draws the dialogues the built-in guide is trained on. Knows no tensor.
 
-The same seed gives the same dialogues. Every answer is one of facts.toml, word for word.
+The same seed gives the same dialogues. Every answer is one of facts.toml, word for word. The evaluation's questions are
+known here only as what is never drawn.
 """
 
 from __future__ import annotations
@@ -44,14 +45,33 @@ def read_toml(path: Path) -> dict[str, Any]:
     return tomllib.loads(path.read_text(encoding="utf-8"))
 
 
-class Asker:
-    """Draws questions and dialogues. ``extra`` holds further whole phrasings: topic -> questions."""
+def normalised(question: str) -> str:
+    """Return a question's words alone, so that case and punctuation do not hide that two are the same."""
+    return " ".join("".join(letter if letter.isalnum() else " " for letter in question.lower()).split())
 
-    def __init__(self, rng: Random, vocabulary: Sequence[str], extra: dict[str, list[str]] | None = None) -> None:
-        """Read the data files; ``vocabulary`` gives the words of questions that mean nothing to the guide."""
+
+class Asker:
+    """Draws questions and dialogues."""
+
+    def __init__(
+        self,
+        rng: Random,
+        vocabulary: Sequence[str],
+        extra: dict[str, list[str]] | None = None,
+        forbidden: frozenset[str] = frozenset(),
+    ) -> None:
+        """Read the data files.
+
+        Args:
+            rng: where all chance comes from.
+            vocabulary: the words of questions that mean nothing to the guide.
+            extra: topic -> further whole phrasings.
+            forbidden: questions, normalised, that are never drawn.
+        """
         self._rng = rng
         self._vocabulary = vocabulary
         self._extra = extra or {}
+        self._forbidden = forbidden
         folder = FOLDER / "phrasings"
         self._words = read_toml(folder / "words.toml")
         self._frames = read_toml(folder / "frames.toml")
@@ -91,8 +111,13 @@ class Asker:
 
     def question(self, topic: str) -> str:
         """Draw a question on ``topic`` as somebody would type it."""
+        while normalised(question := self._question(topic)) in self._forbidden:
+            pass
+        return question
+
+    def _question(self, topic: str) -> str:
         extra = self._extra.get(topic)
-        if extra and self._rng.random() < 0.3:
+        if extra and self._rng.random() < 0.4:
             question = self._rng.choice(extra)
         else:
             question = self._about_other() if topic == "fallback" else self._about(self._phrasings[topic])

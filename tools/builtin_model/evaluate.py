@@ -71,7 +71,7 @@ def greedy(
 def judge(asked: Sequence[tuple[str, str]], answers: Sequence[str]) -> Result:
     """Check answers by what they contain."""
     facts = read_toml(FOLDER / "facts.toml")
-    return _count(asked, answers, [_contains(facts[topic], answer) for (topic, _), answer in zip(asked, answers, strict=True)])
+    return _count(asked, answers, [contains(facts[topic], answer) for (topic, _), answer in zip(asked, answers, strict=True)])
 
 
 def judge_beginnings(asked: Sequence[tuple[str, str]], answers: Sequence[str]) -> Result:
@@ -81,7 +81,8 @@ def judge_beginnings(asked: Sequence[tuple[str, str]], answers: Sequence[str]) -
     return _count(asked, answers, right)
 
 
-def _contains(fact: dict[str, object], answer: str) -> bool:
+def contains(fact: dict[str, object], answer: str) -> bool:
+    """Tell whether ``answer`` holds what ``fact`` says it must, and nothing that it must not."""
     lowered = answer.lower()
     must, must_not = fact["must"], fact.get("must_not", [])
     assert isinstance(must, list) and isinstance(must_not, list)

@@ -1,4 +1,4 @@
-"""Trains the built-in guide on a CPU and writes its folder. Never reads the evaluation's questions.
+"""Trains the built-in guide on a CPU and writes its folder. The evaluation's questions are kept out of the training.
 
     OMP_WAIT_POLICY=passive python -m tools.builtin_model.train [--steps N] [--out FOLDER]
 
@@ -22,13 +22,13 @@ import torch
 from torch import Tensor
 
 from tools.builtin_model import evaluate
-from tools.builtin_model.corpus import FOLDER, Asker, Dialogue, read_toml
+from tools.builtin_model.corpus import FOLDER, Asker, Dialogue, normalised, read_toml
 from tools.builtin_model.encode import Encoder, Sample
 from tools.builtin_model.network import UNKNOWN, Compact, Guide, expand
 
 log = logging.getLogger("train")
 BUILTIN = FOLDER.parents[1] / "src" / "mistral_cli" / "builtin"
-SHORT_ANSWER = 10  # ids of an answer that the first phase learns
+SHORT_ANSWER = 8  # ids of an answer that the first phase learns
 CONTROL = 10  # ids below this are control tokens and never made unknown
 
 
@@ -44,9 +44,9 @@ class Phase:
 
 
 PHASES = (
-    Phase(share=0.70, tokens=4096, most_turns=1, short=True, everything=False),
-    Phase(share=0.24, tokens=6144, most_turns=5, short=False, everything=False),
-    Phase(share=0.06, tokens=6144, most_turns=5, short=False, everything=True),
+    Phase(share=0.70, tokens=2560, most_turns=1, short=True, everything=False),
+    Phase(share=0.24, tokens=4096, most_turns=5, short=False, everything=False),
+    Phase(share=0.06, tokens=4096, most_turns=5, short=False, everything=True),
 )
 
 
@@ -63,6 +63,11 @@ def split_phrasings() -> tuple[dict[str, list[str]], list[tuple[str, str]]]:
                     training.setdefault(topic, []).append(question)
     known = {question.lower() for questions in training.values() for question in questions}
     return training, [(topic, question) for topic, question in held_out if question.lower() not in known]
+
+
+def forbidden() -> frozenset[str]:
+    """Return the evaluation's questions, normalised: no dialogue may hold one."""
+    return frozenset(normalised(question) for _, question in evaluate.questions())
 
 
 def batches(asker: Asker, encoder: Encoder, phase: Phase, rng: Random) -> Iterator[list[Sample]]:
@@ -118,8 +123,8 @@ def train(steps: int, seed: int, dropout: float, peak: float, minutes: float) ->
     torch.manual_seed(seed)
     encoder = Encoder()
     extra, held_out = split_phrasings()
-    asker = Asker(rng, encoder.words(), extra)
-    compact = Compact((encoder.sample(dialogue) for dialogue in asker.dialogues(60_000)), least=8)
+    asker = Asker(rng, encoder.words(), extra, forbidden())
+    compact = Compact((encoder.sample(dialogue) for dialogue in asker.dialogues(25_000)), least=5)
     guide = Guide(compact, dropout)
     log.info("%d rows, %d spoken, %d held out, %d parameters here", compact.size, len(compact.spoken), len(held_out),
              sum(parameter.numel() for parameter in guide.parameters()))  # fmt: skip
@@ -140,10 +145,10 @@ def train(steps: int, seed: int, dropout: float, peak: float, minutes: float) ->
             optimizer.step()
             _blend(average, guide, min(0.997, (step + 1) / (step + 10)))
             step, seen = step + 1, seen + ids.numel()
-            if step % 100 == 0:
+            if step % 50 == 0:
                 log.info("step %d loss %.4f, %.0f tokens/s, %.1f min", step, loss.item(), seen / (time.monotonic() - begin),
                          (time.monotonic() - begin) / 60)  # fmt: skip
-            if step % 500 == 0 or step == steps:
+            if step % 250 == 0 or step == steps:
                 _steer(average, compact, encoder, held_out)
             if minutes and (time.monotonic() - begin) / 60 > minutes:
                 raise TimeoutError(f"{step} of {steps} steps took {minutes} minutes.")
