@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mistral_cli.commands import options as opt
+from mistral_cli.commands.sizes import size
 from mistral_cli.commands.start import start
 from mistral_cli.errors import ModelNotFoundError, UsageError
 from mistral_cli.ui.console import Console
@@ -17,8 +19,8 @@ if TYPE_CHECKING:
 
 def pull(
     ctx: typer.Context,
-    model: Annotated[str, typer.Argument(metavar="ID", help="The model's id at the hub: OWNER/NAME.")],
-    revision: Annotated[str | None, typer.Option(help="Branch, tag or commit; main by default.")] = None,
+    model: Annotated[str, typer.Argument(metavar="ID", parser=str, help="The model's id at the hub: OWNER/NAME.")],
+    revision: opt.RevisionOption = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> int:
     """Download a model: one format of its weights, its tokenizer and its config.
@@ -34,9 +36,8 @@ def pull(
     if plan.bytes_to_fetch and not yes:
         if not console.can_ask:
             raise UsageError(
-                "Without a terminal nothing is downloaded unasked, and this would fetch "
-                f"{plan.bytes_to_fetch / 1e9:.2f} GB.",
-                "Say --yes to fetch it.",
+                f"Without a terminal nobody can be asked, and {size(plan.bytes_to_fetch)} are not downloaded unasked.",
+                "Say --yes to download them.",
             )
         if not console.ask("Download it?"):
             console.notice("Nothing was downloaded.")
@@ -72,9 +73,9 @@ def _plan(repo_id: str, revision: str | None, console: Console) -> Plan:
 
     console.status(f"Asking the hub for {repo_id} …")
     plan = download_plan(repo_id, revision)
-    here = f", of which {plan.bytes_here / 1e9:.2f} GB are here" if plan.bytes_here else ""
+    here = f", of which {size(plan.bytes_here)} are here" if plan.bytes_here else ""
     license_text = f"; licence: {plan.license}" if plan.license else ""
-    console.notice(f"{repo_id}: {len(plan.files)} files, {plan.total_bytes / 1e9:.2f} GB{here}{license_text}.")
+    console.notice(f"{repo_id}: {len(plan.files)} files, {size(plan.total_bytes)}{here}{license_text}.")
     check_disk(plan)
     return plan
 

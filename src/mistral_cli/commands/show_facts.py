@@ -22,6 +22,9 @@ USUAL_CONTEXT = 8192
 _QUANTIZED = re.compile(r"\.(self_attn|mlp|experts\.\d+)\.")
 """The matrices that a quantization replaces; embeddings, norms, routers and ``lm_head`` stay in bfloat16."""
 
+_LICENSE_LINE = re.compile(r"^(license(?:_name)?):[ \t]*(\S.*?)[ \t]*$", re.MULTILINE)
+"""A line of a README's front matter (YAML) that names the licence."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenizerFacts:
@@ -117,7 +120,9 @@ def find_license(folder: Path) -> str:
     """Return the licence that a model's README states in its front matter, else the first line of its LICENSE."""
     readme = _read_start(folder / "README.md")
     front = re.match(r"\ufeff?---\s*\n(.*?)\n---", readme, re.DOTALL)
-    stated = dict(re.findall(r"^(license(?:_name)?):[ \t]*(\S.*?)[ \t]*$", front[1] if front else "", re.MULTILINE))
+    stated: dict[str, str] = dict(
+        re.findall(r"^(license(?:_name)?):[ \t]*(\S.*?)[ \t]*$", front[1] if front else "", re.MULTILINE)
+    )
     named = stated.get("license_name") if stated.get("license") == "other" else None
     if found := named or stated.get("license"):
         return found.strip("'\"")
@@ -130,7 +135,7 @@ def _read_start(path: Path) -> str:
     """Return the beginning of a text file; empty where there is none to read."""
     try:
         with path.open("rb") as file:
-            return file.read(65536).decode("utf-8", "replace")
+            return file.read(65536).decode("utf-8", "replace").replace("\r\n", "\n")
     except OSError:
         return ""
 
