@@ -64,7 +64,7 @@ class NativeEngine:
 
     def generate(
         self, prompt: Sequence[int], params: SamplingParams, *, cancel: Cancel | None = None
-    ) -> Iterator[EngineEvent]:
+    ) -> Generator[EngineEvent, None, None]:
         """Yield progress while reading, then each id (EOS is not yielded), then ``TokensDone``.
 
         Closing the iterator ends the answer there and keeps the cache of what was drawn. Log-probabilities are those of
