@@ -120,10 +120,13 @@ def run(args: list[str], invocation: Invocation) -> int:
     except typer.Exit as leaving:
         code = leaving.exit_code
     except typer.TyperException as error:
-        ctx = getattr(error, "ctx", None)
-        path = ctx.command_path if ctx else PROGRAM
-        raise UsageError(error.format_message(), f"See `{path} --help`.") from error
+        named = next((f" {row.name}" for row in COMMANDS if row.name in args), "")
+        raise UsageError(_as_sentence(error.format_message()), f"See `{PROGRAM}{named} --help`.") from error
     return code if isinstance(code, int) else 0
+
+
+def _as_sentence(text: str) -> str:
+    return text if text.endswith((".", "?", "!")) else f"{text}."
 
 
 def guarded(job: Callable[[Invocation], int]) -> int:
