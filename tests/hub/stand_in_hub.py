@@ -68,6 +68,10 @@ class StandInHub:
     """Answer everything with this status."""
     cdn_status: int | None = None
     """Answer everything that is asked of the CDN with this status."""
+    hides_sizes: bool = False
+    """Leave sizes and hashes out of what is told of a repository, as some mirrors do."""
+    warning: str = ""
+    """What every answer wants the user to be told (``X-HF-Warning``)."""
     requests: list[Request] = field(default_factory=list)
     closing: threading.Event = field(default_factory=threading.Event)
 
@@ -173,7 +177,7 @@ class _Handler(BaseHTTPRequestHandler):
         if revision and revision not in (*repo.revisions, repo.commit):
             self._send(404, {"X-Error-Code": "RevisionNotFound"})
             return
-        with_sizes = "blobs" in parse_qs(urlsplit(self.path).query)
+        with_sizes = not self.stand_in.hides_sizes and "blobs" in parse_qs(urlsplit(self.path).query)
         siblings = [_sibling(name, content, with_sizes=with_sizes) for name, content in repo.files.items()]
         info = {
             "id": repo_id,
@@ -247,6 +251,8 @@ class _Handler(BaseHTTPRequestHandler):
         for key, value in headers.items():
             self.send_header(key, value)
         self.send_header("Content-Length", str(length))
+        if self.stand_in.warning:
+            self.send_header("X-HF-Warning", self.stand_in.warning)
         self.end_headers()
 
 

@@ -167,6 +167,45 @@ def test_a_read_only_cache_is_an_error_in_words(hub: StandInHub, tmp_path: Path)
     assert "hub's cache cannot be written" in run.stderr
 
 
+def test_two_at_once_fetch_each_file_once(hub: StandInHub) -> None:
+    hub.holds["model.safetensors"] = Event()
+    command = [sys.executable, "-m", "mistral_cli", "pull", "owner/model", "--yes"]
+    both = [subprocess.Popen(command, env=environment(hub), stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    wait_until(lambda: len([item for item in hub.requests if item.path.endswith("tokenizer.model.v3")]) >= 3)
+    hub.holds["model.safetensors"].set()
+    printed = {process.communicate(timeout=30)[0] for process in both}
+    assert [process.returncode for process in both] == [0, 0]
+    assert printed == {f"{resolve('owner/model')}\n"}
+    assert hub.fetched("model.safetensors") == [None]
+
+
+def test_a_disk_without_links_holds_the_model_once(hub: StandInHub) -> None:
+    run = mistral(hub, "pull", "owner/model", "--yes", HF_HUB_DISABLE_SYMLINKS="1")
+    assert run.returncode == 0
+    assert not (resolve("owner/model") / "model.safetensors").is_symlink()
+    assert not list(in_cache("owner/model", "blobs").iterdir())
+
+
+def test_a_mirror_that_hides_the_sizes_is_read_all_the_same_but_never_unasked(hub: StandInHub) -> None:
+    hub.hides_sizes = True
+    assert mistral(hub, "pull", "owner/model").returncode == 2
+    assert mistral(hub, "pull", "owner/model", "--yes").returncode == 0
+    assert (resolve("owner/model") / "model.safetensors").read_bytes() == WEIGHTS
+
+
+def test_a_disk_that_takes_no_more_keeps_what_came(hub: StandInHub) -> None:
+    program = (
+        "import resource; from mistral_cli.cli import main; "
+        f"resource.setrlimit(resource.RLIMIT_FSIZE, ({2 * MEBIBYTE}, {2 * MEBIBYTE})); main()"
+    )
+    command = [sys.executable, "-c", program, "pull", "owner/model", "--yes"]
+    run = subprocess.run(command, env=environment(hub), capture_output=True, text=True, check=False)
+    assert run.returncode == 1
+    assert "The hub's cache cannot be written: File too large." in run.stderr
+    assert mistral(hub, "pull", "owner/model", "--yes").returncode == 0
+    assert hub.fetched("model.safetensors")[-1] == f"bytes={2 * MEBIBYTE}-"
+
+
 # -- who says no -----------------------------------------------------------------------------------------------------
 
 
@@ -214,6 +253,13 @@ def test_a_signed_address_is_in_no_error_even_with_a_traceback(hub: StandInHub) 
     assert "hf_good" not in run.stderr
 
 
+def test_what_the_hub_wants_to_have_said_is_not_printed(hub: StandInHub) -> None:
+    hub.warning = "topic; \x1b]52;c;cm0gLXJm\x07"
+    run = mistral(hub, "pull", "owner/model", "--yes")
+    assert run.returncode == 0
+    assert "\x1b" not in run.stderr
+
+
 def test_an_unknown_model_gets_the_closest_name(hub: StandInHub) -> None:
     run = mistral(hub, "pull", "mistralai/Mistral-7B-Instruct-v0.33", "--yes")
     assert run.returncode == 3
@@ -259,6 +305,13 @@ def test_a_hub_that_never_answers_is_given_up_within_five_seconds(hub: StandInHu
     assert time.monotonic() - begun < 5
     assert run.returncode == 7
     assert "does not answer in time" in run.stderr
+
+
+def test_a_model_that_is_here_need_not_be_asked_for_where_nobody_answers(hub: StandInHub) -> None:
+    folder = mistral(hub, "pull", "owner/model", "--yes").stdout
+    run = mistral(hub, "pull", "owner/model", HF_ENDPOINT="http://127.0.0.1:9")
+    assert (run.returncode, run.stdout) == (0, folder)
+    assert "maybe not the newest" in run.stderr
 
 
 def test_offline_mode_fetches_nothing_and_says_so(hub: StandInHub) -> None:

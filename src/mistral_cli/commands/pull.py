@@ -27,13 +27,21 @@ def pull(
 
     Says how much will come, and asks. An interrupted download goes on where it stopped. Prints the model's folder.
     """
-    from mistral_cli.weights.hub import BUILTIN, find_folder
+    from mistral_cli.weights.hub import BUILTIN, find_folder, is_cached, resolve
+    from mistral_cli.weights.hub_errors import UnreachableError
 
     settings, console = start(ctx, {"revision": revision})
     if model == BUILTIN or find_folder(model):
         raise UsageError(f"{model!a} is here already: it is no id of the hub.", f"Try: mistral show {model}")
-    plan = _plan(model, settings.revision, console)
-    if plan.bytes_to_fetch and not yes:
+    try:
+        plan = _plan(model, settings.revision, console)
+    except UnreachableError as error:
+        if not is_cached(model, settings.revision):
+            raise
+        console.warning(f"{error.message} {model} is here already, maybe not the newest of it.")
+        console.line(str(resolve(model, revision=settings.revision)))
+        return 0
+    if not (plan.is_here or yes):
         if not console.can_ask:
             raise UsageError(
                 f"Without a terminal nobody can be asked, and {size(plan.bytes_to_fetch)} are not downloaded unasked.",
@@ -87,10 +95,9 @@ def _fetch(plan: Plan, console: Console) -> Path:
     from mistral_cli.weights.hub import resolve
     from mistral_cli.weights.hub_download import download
 
-    base = plan.total_bytes - plan.bytes_to_fetch
     bar = tqdm(  # type: ignore[no-untyped-call]
         total=plan.total_bytes,
-        initial=base,
+        initial=plan.bytes_here,
         desc=plan.repo_id,
         unit="B",
         unit_scale=True,

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class UnreachableError(NetworkError):
-    """The hub gave no answer, or stopped in the middle of one (7)."""
+    """The hub gave no answer, stopped in the middle of one, or may not be asked (7)."""
 
 
 LOG_IN = "log in with `hf auth login` (or set HF_TOKEN)"
@@ -59,7 +59,7 @@ def translate(error: Exception, repo_id: str, revision: str | None = None) -> Mi
     if isinstance(error, HfHubHTTPError):
         return _refused(error, repo_id)
     if isinstance(error, errors.OfflineModeIsEnabled):
-        return NetworkError(f"{repo_id} is not wholly on this disk, and HF_HUB_OFFLINE is set.", "Unset it to fetch.")
+        return UnreachableError("The hub is not asked while HF_HUB_OFFLINE is set.", "Unset it to fetch a model.")
     return _not_reached(error)
 
 
