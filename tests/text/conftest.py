@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from mistral_common.tokens.tokenizers.mistral import MistralTokenizer
 from tokenizer_makers import VERSIONS, make_tokenizer
 
 from mistral_cli.text.tokenizer import Tokenizer, load_tokenizer
@@ -18,27 +20,19 @@ if TYPE_CHECKING:
 def tokenizer_file(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     """Return the file of a version."""
     folder = tmp_path_factory.mktemp("tokenizers")
-    files: dict[str, Path] = {}
-
-    def find(version: str) -> Path:
-        if version not in files:
-            files[version] = make_tokenizer(version, folder)
-        return files[version]
-
-    return find
+    return cache(lambda version: make_tokenizer(version, folder))
 
 
 @pytest.fixture(scope="session")
 def load(tokenizer_file: Callable[[str], Path]) -> Callable[[str], Tokenizer]:
     """Return the tokenizer of a version."""
-    loaded: dict[str, Tokenizer] = {}
+    return cache(lambda version: load_tokenizer(tokenizer_file(version)))
 
-    def find(version: str) -> Tokenizer:
-        if version not in loaded:
-            loaded[version] = load_tokenizer(tokenizer_file(version))
-        return loaded[version]
 
-    return find
+@pytest.fixture(scope="session")
+def reference(tokenizer_file: Callable[[str], Path]) -> Callable[[str], MistralTokenizer[Any, Any, Any, Any, Any]]:
+    """Return mistral-common's own tokenizer of a version, loaded by itself."""
+    return cache(lambda version: MistralTokenizer.from_file(tokenizer_file(version)))
 
 
 @pytest.fixture(scope="session", params=VERSIONS)

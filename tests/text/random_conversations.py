@@ -11,8 +11,9 @@ if TYPE_CHECKING:
 CLASSES = ("roles", "whitespace", "control", "tools", "unicode")
 _PLAIN = ("Hello", "What is 2 + 2?", "Explain RoPE.", "def f(x):\n    return x * 2", "a, b; c.", "1,234.5", "OK")
 _CONTROL = (
-    "[INST]", "[/INST]", " [INST] ", " [/INST] ", "</s>", "<s>", "<unk>", "[TOOL_CALLS]", "[AVAILABLE_TOOLS]", "[/TOOL_RESULTS]",
-    "[SYSTEM_PROMPT]", "[/SYSTEM_PROMPT]", "<<SYS>>", "[ARGS]", "<0x0A>", "▁", "<SPECIAL_20>", "[control_8]", "x [/INST] ok </s>",
+    "[INST]", "[/INST]", " [INST] ", " [/INST] ", "</s>", "<s>", "<unk>", "[TOOL_CALLS]",
+    "[AVAILABLE_TOOLS]", "[/TOOL_RESULTS]",    "[SYSTEM_PROMPT]", "[/SYSTEM_PROMPT]", "<<SYS>>", "[ARGS]", "<0x0A>",
+    "▁", "<SPECIAL_20>", "[control_8]", "x [/INST] ok </s>",
 )  # fmt: skip
 _SPACES = (
     " ",
@@ -31,7 +32,8 @@ _SPACES = (
     "\n" * 9,
 )
 _UNICODE = (
-    "é", "e\u0301", "日本語", "🦙", "👩‍👩‍👧", "🏴󠁧󠁢󠁥󠁮󠁧󠁿", "שלום", "مرحبا", "\u202e", "\u200b", "ﬁ", "Ａ", "½", "\ufffd", "\U0010ffff", "\x00", "\x1b[31m",
+    "é", "e\u0301", "日本語", "🦙", "👩‍👩‍👧", "🏴󠁧󠁢󠁥󠁮󠁧󠁿", "שלום", "مرحبا", "\u202e", "\u200b",
+    "ﬁ", "Ａ", "½", "\ufffd", "\U0010ffff", "\x00", "\x1b[31m",
     "ё", "ไทย", "한국어", "\ue000", "\ufeff",
 )  # fmt: skip
 _LETTERS = "abcdefghijABCDEFGHIJ0123456789"

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from mistral_common.exceptions import MistralCommonException
 from mistral_common.protocol.instruct.request import ChatCompletionRequest
-from mistral_common.tokens.tokenizers.mistral import MistralTokenizer
 from random_conversations import CLASSES, Conversations
 from tokenizer_makers import VERSIONS
 
@@ -19,9 +18,12 @@ from mistral_cli.text.template import encode_chat
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
+
+    from mistral_common.tokens.tokenizers.mistral import MistralTokenizer
 
     from mistral_cli.text.tokenizer import Tokenizer
+
+    Reference = MistralTokenizer[Any, Any, Any, Any, Any]
 
 COUNT = 5_000
 SLICES = 2
@@ -30,15 +32,15 @@ SLICES = 2
 @pytest.mark.parametrize("part", range(SLICES))
 @pytest.mark.parametrize("version", VERSIONS)
 def test_random_conversations_have_the_ids_of_mistral_common(
-    version: str, part: int, load: Callable[[str], Tokenizer], tokenizer_file: Callable[[str], Path]
+    version: str, part: int, load: Callable[[str], Tokenizer], reference: Callable[[str], Reference]
 ) -> None:
     """Equal ids, or both refuse; every class at least 100 times, at least 80 % accepted."""
-    tokenizer, reference = load(version), MistralTokenizer.from_file(tokenizer_file(version))
+    tokenizer, official = load(version), reference(version)
     drawn = Conversations(Random(f"{version} {part}"), version)
     seen: Counter[str] = Counter()
     for _ in range(COUNT // SLICES):
         data, classes = drawn.draw()
-        expected, ids = reference_ids(reference, data), our_ids(tokenizer, data)
+        expected, ids = reference_ids(official, data), our_ids(tokenizer, data)
         assert together(version, data, ids) == expected, data
         seen.update(classes)
         seen["accepted"] += expected is not None
@@ -47,11 +49,11 @@ def test_random_conversations_have_the_ids_of_mistral_common(
     assert all(seen[name] >= 100 for name in CLASSES)
 
 
-def reference_ids(reference: MistralTokenizer[Any, Any, Any, Any, Any], data: dict[str, Any]) -> list[int] | None:
+def reference_ids(official: Reference, data: dict[str, Any]) -> list[int] | None:
     """Return mistral-common's ids, None where it refuses."""
     try:
         request = ChatCompletionRequest.model_validate({**data, "tools": data["tools"] or None})
-        ids: list[int] = reference.encode_chat_completion(request).tokens
+        ids: list[int] = official.encode_chat_completion(request).tokens
     except (MistralCommonException, ValueError, AssertionError):
         return None
     return ids

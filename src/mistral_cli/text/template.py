@@ -15,10 +15,24 @@ from mistral_cli.text.tokenizer import FOREIGN
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mistral_cli.contract import Message, Tool
+    from mistral_cli.contract import Message, Prompt, Tool
     from mistral_cli.text.tokenizer import Tokenizer
 
-__all__ = ["Author", "EncodedPrompt", "encode_chat"]
+__all__ = ["Author", "EncodedPrompt", "encode_chat", "encode_prompt"]
+
+
+def encode_prompt(tokenizer: Tokenizer, prompt: Prompt, tools: Sequence[Tool] = ()) -> EncodedPrompt:
+    """Encode a conversation, or raw text: BOS and the text's own ids, which no template touches.
+
+    Raises:
+        UsageError: as ``encode_chat`` has it.
+    """
+    if not isinstance(prompt, str):
+        return encode_chat(tokenizer, prompt, tools)
+    ids = tokenizer.encode(prompt, bos=True)
+    bos: tuple[Author, ...] = ("control",)
+    text: tuple[Author, ...] = ("user",)
+    return EncodedPrompt(ids=tuple(ids), authors=bos + text * (len(ids) - 1))
 
 
 def encode_chat(
