@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 import torch
-from tiny_checkpoint import edit_config, tiny_args, write_checkpoint
 
 from mistral_cli.backends.native import load_native
 from mistral_cli.contract import Done, Message, Notice, PrefillProgress, SamplingParams, TextDelta
@@ -16,6 +15,7 @@ from mistral_cli.engine import plan
 from mistral_cli.errors import CheckpointError, ContextError, ModelNotFoundError, OutOfMemoryError, UsageError
 from mistral_cli.text.template import encode_chat
 from mistral_cli.text.tokenizer_files import carried_file
+from tiny_checkpoint import edit_config, tiny_args, write_checkpoint
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -154,7 +154,7 @@ def test_messages_are_sent_in_the_models_chat_format(backend: NativeBackend) -> 
 
 def test_a_text_is_sent_as_it_is_after_bos(backend: NativeBackend) -> None:
     ids = backend.tokenizer.encode("Once upon a time [INST]")
-    assert backend.encode("Once upon a time [INST]") == [1, *ids]
+    assert backend.encode("Once upon a time [INST]") == (1, *ids)
     assert backend.tokenizer.control_ids.isdisjoint(ids)
 
 

@@ -19,7 +19,7 @@ from mistral_cli.engine.generate import NativeEngine
 from mistral_cli.engine.plan import plan_context
 from mistral_cli.errors import ContextError, UsageError
 from mistral_cli.text.stream import TextStream
-from mistral_cli.text.template import encode_chat
+from mistral_cli.text.template import encode_prompt
 from mistral_cli.text.tokenizer import check_vocabulary, load_tokenizer
 from mistral_cli.weights.checkpoint import DTYPES, load_model
 from mistral_cli.weights.config import read_args
@@ -118,15 +118,13 @@ class NativeBackend:
         """
         return len(self.encode(prompt, tools))
 
-    def encode(self, prompt: Prompt, tools: Sequence[Tool] = ()) -> Sequence[int]:
+    def encode(self, prompt: Prompt, tools: Sequence[Tool] = ()) -> tuple[int, ...]:
         """Return the ids of a prompt: BOS and the text for a str, the chat format for messages.
 
         Raises:
             UsageError: the chat format cannot express it.
         """
-        if isinstance(prompt, str):
-            return self.tokenizer.encode(prompt, bos=True)
-        return encode_chat(self.tokenizer, prompt, tools).ids
+        return encode_prompt(self.tokenizer, prompt, tools).ids
 
     def stream(
         self, prompt: Prompt, params: SamplingParams, *, tools: Sequence[Tool] = (), cancel: Cancel | None = None
