@@ -204,4 +204,6 @@ def main() -> NoReturn:
 
         completion_init()
         build().main(prog_name=PROGRAM, complete_var=COMPLETE_VAR)
-    sys.exit(guarded(partial(run, sys.argv[1:])))
+    code = guarded(partial(run, sys.argv[1:]))
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C while the interpreter ends: no traceback
+    sys.exit(code)

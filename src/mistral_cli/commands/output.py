@@ -52,8 +52,9 @@ class NewFile:
         self._is_partial = False
 
     def write(self, text: str) -> None:
-        """Write the next piece."""
+        """Write the next piece; a process that is killed has lost nothing of it."""
         self._file.write(text.encode("utf-8", "backslashreplace"))
+        self._file.flush()
 
     def mark_partial(self) -> None:
         """Leave ``FILE`` as it was in the end, and make a ``FILE.partial``."""
