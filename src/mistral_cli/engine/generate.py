@@ -17,7 +17,7 @@ from mistral_cli.engine.prefix import KeptSequence
 from mistral_cli.engine.sampler import Seen, next_id
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Generator, Iterator, Sequence
+    from collections.abc import Collection, Generator, Iterator, Sequence
 
     from torch import Tensor
 
@@ -37,7 +37,7 @@ class NativeEngine:
         context: tokens that fit, prompt and answer together; by default what the model was made for.
         eos_ids: the ids that end an answer.
         control_ids: ids that no penalty touches.
-        chunk: prompt tokens read in one go. A cancel flag is read before every layer of a chunk.
+        chunk: prompt tokens read in one go.
     """
 
     def __init__(
@@ -113,7 +113,7 @@ class NativeEngine:
             yield Notice("The sliding window has moved past the place to go on from: the prompt is read again.")
         yield PrefillProgress(answer.reused, total, answer.reused)
         for start in range(answer.reused, total, self._chunk):
-            logits = self._step(answer.prompt[start : start + self._chunk], answer.check)
+            logits = self._step(answer.prompt[start : start + self._chunk], answer)
             yield PrefillProgress(min(start + self._chunk, total), total, answer.reused)
         return logits
 
@@ -127,18 +127,20 @@ class NativeEngine:
             yield token
             if answer.drawn == answer.room:
                 break
-            answer.check()
-            logits = self._step([token.id])
+            logits = self._step([token.id], answer)
         answer.reason = "length"
         if len(answer.prompt) + answer.drawn == self._context:
             yield Notice(f"The context of {self._context} tokens is full: the answer ends here.")
 
     @torch.inference_mode()
-    def _step(self, ids: list[int], on_layer: Callable[[], None] | None = None) -> Tensor:
-        """Put ``ids`` through the model and into the cache; return the logits ``(V,)`` after the last."""
+    def _step(self, ids: list[int], answer: Answer) -> Tensor:
+        """Put ``ids`` through the model and into the cache; return the logits ``(V,)`` after the last.
+
+        Between any two layers a cancelled answer leaves it; the cache is then as it was.
+        """
         tokens = torch.tensor([ids], device=self.model.device)  # (1, T)
         try:
-            logits, _ = self.model(tokens, self._kept.cache, last_only=True, on_layer=on_layer)
+            logits, _ = self.model(tokens, self._kept.cache, last_only=True, on_layer=answer.check)
         except RuntimeError as error:
             if isinstance(error, torch.OutOfMemoryError) or "allocate memory" in str(error):
                 raise out_of_memory(error) from error
