@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
+import time
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Self
@@ -46,6 +47,8 @@ class Request:
     range: str | None
     authorization: str | None
     at_cdn: bool
+    moment: float = field(default_factory=time.monotonic)
+    """When it came."""
 
 
 @dataclass
@@ -68,6 +71,8 @@ class StandInHub:
     """Answer everything with this status."""
     cdn_status: int | None = None
     """Answer everything that is asked of the CDN with this status."""
+    cdn_moods: list[int] = field(default_factory=list)
+    """Answer the next requests of the CDN with these, one each."""
     hides_sizes: bool = False
     """Leave sizes and hashes out of what is told of a repository, as some mirrors do."""
     warning: str = ""
@@ -142,6 +147,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
         elif status := hub.cdn_status if self.is_cdn else hub.status:
             self._send(status)
+        elif self.is_cdn and hub.cdn_moods:
+            self._send(hub.cdn_moods.pop(0))
         elif path.startswith("/api/models/"):
             self._info(path.removeprefix("/api/models/"))
         elif "/resolve/" in path:
@@ -221,6 +228,9 @@ class _Handler(BaseHTTPRequestHandler):
         asked = self.headers.get("Range")
         if asked and not self.stand_in.ignores_ranges:
             start = int(asked.removeprefix("bytes=").partition("-")[0])
+            if start >= len(content):
+                self._send(416)
+                return
             headers["Content-Range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"
         self._head(206 if "Content-Range" in headers else 200, headers, len(content) - start)
         cuts = self.stand_in.cuts.get(name)

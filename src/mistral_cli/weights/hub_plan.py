@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from huggingface_hub.hf_api import ModelInfo, RepoSibling
 
-DEADLINE = 3.5
+DEADLINE = 3.0
 """Seconds until a hub that says nothing counts as out of reach; ``HF_HUB_ETAG_TIMEOUT`` gives it more."""
 
 SPARE = 100_000_000
