@@ -8,12 +8,14 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from command_line import mistral
 
 from mistral_cli.commands.doctor_processor import processor_features, processor_name
+from mistral_cli.commands.doctor_torch import check_cuda
 from mistral_cli.weights.hub import DEFAULT_MODEL
 from mistral_cli.weights.hub_cache import repo_folder
 
@@ -193,3 +195,35 @@ def test_the_processor_is_read_from_what_linux_lists(tmp_path: Path) -> None:
     assert processor_features(x86) == ("avx2", "avx512f", "avx512_vnni")
     assert processor_features(arm) == ("asimd", "asimddp", "bf16")
     assert processor_features(tmp_path / "nothing") == ()
+
+
+def fake_torch(*gpus: str, cuda: str | None) -> SimpleNamespace:
+    """Stand for a torch of another machine, with these GPUs, built for that CUDA."""
+    devices = [SimpleNamespace(name=name, total_memory=24_000_000_000) for name in gpus]
+    return SimpleNamespace(
+        version=SimpleNamespace(cuda=cuda, hip=None),
+        cuda=SimpleNamespace(
+            is_available=lambda: bool(gpus), device_count=lambda: len(gpus), get_device_properties=devices.__getitem__
+        ),
+    )
+
+
+def test_each_gpu_is_named_with_its_memory() -> None:
+    check = check_cuda(fake_torch("A GPU", "Another", cuda="13.0"))
+    assert check.value.startswith("cuda:0 A GPU (24 GB), cuda:1 Another (24 GB)")
+
+
+@pytest.mark.parametrize(("variable", "why"), [("", "CUDA_VISIBLE_DEVICES is ''"), (None, "no driver")])
+def test_why_no_gpu_is_seen_is_told(monkeypatch: pytest.MonkeyPatch, variable: str | None, why: str) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if variable is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", variable)
+    check = check_cuda(fake_torch(cuda="13.0"))
+    assert why in check.value
+    assert not check.problem
+
+
+def test_a_gpu_that_this_torch_is_not_built_for_is_a_thing_to_mend(tmp_path: Path) -> None:
+    (tmp_path / "nvidiactl").touch()
+    assert "built for the CPU alone" in check_cuda(fake_torch(cuda=None), tmp_path / "nvidiactl").problem
+    assert not check_cuda(fake_torch(cuda=None), tmp_path / "nothing").problem
