@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import mistral_common
+import numpy as np
 import pexpect
 import pytest
 from command_line import mistral as call
+from safetensors.numpy import save_file
 
 from hub.hub_client import a_repo, environment, mistral
-from hub.stand_in_hub import StandInHub
+from hub.stand_in_hub import Repo, StandInHub
+from mistral_cli.model.args import ModelArgs
 from mistral_cli.weights.hub import is_cached, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 OFFER = """
 import sys
@@ -38,6 +43,32 @@ sys.exit(guarded(job))
 def hub() -> Iterator[StandInHub]:
     with StandInHub(repos={"owner/model": a_repo()}) as stand_in:
         yield stand_in
+
+
+def tiny_model(folder: Path) -> dict[str, bytes]:
+    """Return the files of a model of random weights with Mistral's own tokenizer."""
+    args = ModelArgs(
+        dim=16,
+        n_layers=1,
+        head_dim=8,
+        hidden_dim=16,
+        n_heads=2,
+        n_kv_heads=1,
+        vocab_size=32768,
+        max_position_embeddings=128,
+        sliding_window=None,
+    )
+    draw = np.random.default_rng(1)
+    weights = {name: draw.uniform(-1, 1, shape).astype(np.float16) for name, shape in args.tensor_shapes().items()}
+    save_file(weights, folder / "consolidated.safetensors")
+    shape = {name: getattr(args, name) for name in ("dim", "n_layers", "head_dim", "hidden_dim", "n_heads")}
+    shape |= {"n_kv_heads": 1, "vocab_size": 32768, "norm_eps": 1e-5, "rope_theta": 1e4, "max_position_embeddings": 128}
+    tokenizer = Path(mistral_common.__file__).parent / "data" / "mistral_instruct_tokenizer_240323.model.v3"
+    return {
+        "params.json": json.dumps(shape).encode(),
+        "consolidated.safetensors": (folder / "consolidated.safetensors").read_bytes(),
+        "tokenizer.model.v3": tokenizer.read_bytes(),
+    }
 
 
 def on_a_terminal(hub: StandInHub, *arguments: str) -> pexpect.spawn[str]:
@@ -160,3 +191,13 @@ def test_what_is_here_already_is_no_id_to_pull(capfd: pytest.CaptureFixture[str]
 def test_a_name_no_model_can_have_is_a_usage_error(capfd: pytest.CaptureFixture[str], name: str) -> None:
     code, out, _ = call(capfd, "pull", "--yes", "--", name)
     assert (code, out) == (2, "")
+
+
+def test_a_pulled_model_answers_without_the_network(hub: StandInHub, tmp_path: Path) -> None:
+    hub.repos["owner/tiny"] = Repo(tiny_model(tmp_path))
+    assert mistral(hub, "pull", "owner/tiny", "--yes").returncode == 0
+    hub.requests.clear()
+    run = mistral(hub, "gen", "-m", "owner/tiny", "-n", "3", "--seed", "1", "--json", "Hello")
+    assert run.returncode == 0, run.stderr
+    assert json.loads(run.stdout)["reason"] in ("length", "stop")
+    assert not hub.requests
