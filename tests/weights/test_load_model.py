@@ -21,7 +21,7 @@ from written_checkpoints import (
     write_weights,
 )
 
-from mistral_cli.errors import CheckpointError, ModelNotFoundError, UsageError
+from mistral_cli.errors import CheckpointError, ModelNotFoundError, OutOfMemoryError, UsageError
 from mistral_cli.model.transformer import Mistral
 from mistral_cli.weights.allocate import allocate
 from mistral_cli.weights.checkpoint import load_model
@@ -164,19 +164,15 @@ def test_progress_counts_every_byte_of_the_weights(tmp_path: Path) -> None:
     assert seen[-1] == (2 * DENSE.parameters, 2 * DENSE.parameters)
 
 
-def test_large_tensors_are_read_right_too(tmp_path: Path) -> None:
-    args = replace(DENSE, vocab_size=40_000, n_layers=1)
-    weights = draw_weights(args)
-    model = load_model(write_huggingface(tmp_path, args, weights))
-    assert_holds(model, weights)
-    assert model.model.embed_tokens.weight.data_ptr() % 64 == 0
+def test_a_tensor_larger_than_any_memory_is_refused_as_such() -> None:
+    with pytest.raises(OutOfMemoryError, match=r"140,737,488,355,328 bytes") as caught:
+        allocate((2**45,), torch.float32, torch.device("cpu"))
+    assert caught.value.exit_code == 5
 
 
-def test_memory_for_weights_has_the_shape_and_type_asked_for() -> None:
-    for shape in ((3, 5), (2048, 2048)):
-        tensor = allocate(shape, torch.float32, torch.device("cpu")).fill_(1)
-        assert tensor.shape == shape
-        assert tensor.sum() == tensor.numel()
+def test_another_failure_of_the_device_is_not_called_want_of_memory() -> None:
+    with pytest.raises(RuntimeError, match="negative dimension"):
+        allocate((-1,), torch.float32, torch.device("cpu"))
 
 
 def test_a_file_whose_tensors_are_not_aligned_loads(tmp_path: Path) -> None:

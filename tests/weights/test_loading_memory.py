@@ -57,6 +57,7 @@ def write_zeros(folder: Path, names: dict[str, str], stem: str) -> None:
         header[names[name]] = {"dtype": "BF16", "shape": shape, "data_offsets": [position, end]}
         position = end
     text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)  # as the safetensors library aligns it
     with (folder / f"{stem}.safetensors").open("wb") as file:
         file.write(len(text).to_bytes(8, "little") + text)
         file.truncate(8 + len(text) + position)

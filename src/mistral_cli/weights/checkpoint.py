@@ -123,7 +123,9 @@ def _stored(source: Source, content: mmap.mmap) -> Tensor:
     """Return the bytes of a file as a tensor, without a copy where they are aligned."""
     tensor, dtype = source.tensor, _STORED[source.tensor.dtype]
     if tensor.start % dtype.itemsize:
-        return torch.frombuffer(bytearray(content[tensor.start : tensor.end]), dtype=dtype).view(tensor.shape)
+        return torch.frombuffer(bytearray(memoryview(content)[tensor.start : tensor.end]), dtype=dtype).view(
+            tensor.shape
+        )
     count = tensor.nbytes // dtype.itemsize
     return torch.frombuffer(content, dtype=dtype, count=count, offset=tensor.start).view(tensor.shape)
 
