@@ -80,7 +80,7 @@ def run_chat(
 
 def _talk(settings: Settings, console: Console, backend: Backend, system: str) -> None:
     from mistral_cli.chat.conversation import Conversation
-    from mistral_cli.ui.keyboard import Keyboard
+    from mistral_cli.ui.keyboard import open_keyboard
     from mistral_cli.ui.repl import Repl
 
     info = backend.info
@@ -91,7 +91,7 @@ def _talk(settings: Settings, console: Console, backend: Backend, system: str) -
         backend=backend,
         params=replace(sampling_params(settings, backend.defaults), logprobs=None),
         console=console,
-        read=Keyboard(console, places().state / "history").read,
+        read=open_keyboard(console, places().state / "history"),
         conversation=Conversation(system=system),
         shows_stats=settings.stats,
     ).run()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 from prompt_toolkit import PromptSession
@@ -11,6 +12,7 @@ from prompt_toolkit.output import ColorDepth, create_output
 from mistral_cli.ui.history import PrivateHistory
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from mistral_cli.ui.console import Console
@@ -18,15 +20,24 @@ if TYPE_CHECKING:
 PROMPT = "> "
 
 
-class Keyboard:
-    """Reads lines from the terminal; the terminal is as it was whenever nothing is being read."""
+def open_keyboard(console: Console, path: Path) -> Callable[[], str]:
+    """Return what reads the next line, with the input history in the file ``path``.
 
-    def __init__(self, console: Console, history: Path) -> None:
+    It raises EOFError at Ctrl-D and KeyboardInterrupt at Ctrl-C.
+    """
+    history = PrivateHistory(path, console.warning)
+    return (Keyboard if console.out.can_redraw else PlainKeyboard)(console, history).read
+
+
+class Keyboard:
+    """Reads lines with editing and history; the terminal is as it was whenever nothing is being read."""
+
+    def __init__(self, console: Console, history: PrivateHistory) -> None:
         output = create_output()
         # Terminals that do not answer where the cursor is would be told off on the screen.
         output.enable_cpr = False  # type: ignore[attr-defined]
         self._session: PromptSession[str] = PromptSession(
-            history=PrivateHistory(history, console.warning),
+            history=history,
             output=output,
             color_depth=None if console.out.color else ColorDepth.DEPTH_1_BIT,
             enable_suspend=True,
@@ -34,10 +45,25 @@ class Keyboard:
         self._prompt = FormattedText([("bold ansigreen" if console.out.color else "", PROMPT)])
 
     def read(self) -> str:
-        """Return the next line.
-
-        Raises:
-            EOFError: Ctrl-D.
-            KeyboardInterrupt: Ctrl-C.
-        """
+        """Return the next line."""
         return self._session.prompt(self._prompt)
+
+
+class PlainKeyboard:
+    """Reads lines where the cursor cannot be moved (``TERM=dumb``): the terminal's own editing, plain text only."""
+
+    def __init__(self, console: Console, history: PrivateHistory) -> None:
+        self._console = console
+        self._history = history
+
+    def read(self) -> str:
+        """Return the next line."""
+        self._console.answer(PROMPT)
+        line = sys.stdin.buffer.readline().decode(errors="replace")
+        if not line:
+            self._console.answer("\n")
+            raise EOFError
+        line = line.rstrip("\r\n")
+        if line.strip():
+            self._history.append_string(line)
+        return line
