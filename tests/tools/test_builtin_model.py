@@ -44,7 +44,9 @@ def training_inputs() -> tuple[dict[str, list[str]], frozenset[str]]:
 def test_a_pattern_stands_for_every_choice_of_its_groups() -> None:
     rng = Random(0)
     sentences = {grammar.expand("{say|write} {a {big|small} word|@thing}", {"thing": "{x|y}"}, rng) for _ in range(300)}
-    assert sentences == {f"{verb} {what}" for verb in ("say", "write") for what in ("a big word", "a small word", "x", "y")}
+    assert sentences == {
+        f"{verb} {what}" for verb in ("say", "write") for what in ("a big word", "a small word", "x", "y")
+    }
     assert grammar.count("{say|write} {a {big|small} word|@thing}", {"thing": "{x|y}"}) == 8
 
 

@@ -7,13 +7,15 @@ known here only as what is never drawn.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from random import Random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tools.builtin_model import grammar, noise
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from random import Random
 
 FOLDER = Path(__file__).parent
 TOPIC_FILES = ("manners", "commands", "flags", "ideas")
@@ -129,7 +131,9 @@ class Asker:
         kinds = [kind for kind in ("names", "do", "say") if kind in table]
         kind = self._rng.choices(kinds, [{"names": 0.27, "do": 0.31, "say": 0.42}[kind] for kind in kinds])[0]
         text = self._draw(table[kind])
-        return {"names": self._framed_noun, "do": self._framed_verb, "say": str}[kind](text)
+        if kind == "say":
+            return text
+        return self._framed_noun(text) if kind == "names" else self._framed_verb(text)
 
     def _about_other(self) -> str:
         draw = self._rng.random()

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import mistral_common
 from mistral_common.protocol.instruct.messages import AssistantMessage, SystemMessage, UserMessage
@@ -12,7 +12,10 @@ from mistral_common.protocol.instruct.request import ChatCompletionRequest
 from mistral_common.protocol.instruct.validator import ValidationMode
 from mistral_common.tokens.tokenizers.mistral import MistralTokenizer
 
-from tools.builtin_model.corpus import Dialogue
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tools.builtin_model.corpus import Dialogue
 
 TOKENIZER_FILE = "mistral_instruct_tokenizer_240323.model.v3"
 END_OF_INSTRUCTION = 4
@@ -50,7 +53,7 @@ class Encoder:
         """Encode a question that waits for its answer."""
         messages: list[SystemMessage | UserMessage] = [SystemMessage(content=system)] if system else []
         messages.append(UserMessage(content=question))
-        return self._asking.encode_chat_completion(ChatCompletionRequest(messages=messages)).tokens
+        return list(self._asking.encode_chat_completion(ChatCompletionRequest(messages=messages)).tokens)
 
     def text(self, ids: Iterable[int]) -> str:
         """Return the text of an answer's ids."""

@@ -2,23 +2,25 @@
 
     python -m tools.builtin_model.evaluate [FOLDER]
 
-Every question of eval_questions.toml is asked greedily and its answer judged by the strings that facts.toml says it must
-and must not contain. Exit code 1 where less than 85 % of the questions on the guide's topics, or less than 95 % of those
-on anything else, are answered right.
+Every question of eval_questions.toml is asked greedily and its answer judged by the strings that facts.toml says it
+must and must not contain. Exit code 1 where less than 85 % of the questions on the guide's topics, or less than 95 % of
+those on anything else, are answered right.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
-from transformers import GenerationConfig, MistralForCausalLM
-
 from tools.builtin_model.corpus import FOLDER, read_toml
 from tools.builtin_model.encode import EOS, Encoder
+from transformers import GenerationConfig, MistralForCausalLM
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 LEAST_KNOWN, LEAST_OTHER = 0.85, 0.95
 FALLBACK = "fallback"
@@ -71,7 +73,9 @@ def greedy(
 def judge(asked: Sequence[tuple[str, str]], answers: Sequence[str]) -> Result:
     """Check answers by what they contain."""
     facts = read_toml(FOLDER / "facts.toml")
-    return _count(asked, answers, [contains(facts[topic], answer) for (topic, _), answer in zip(asked, answers, strict=True)])
+    return _count(
+        asked, answers, [contains(facts[topic], answer) for (topic, _), answer in zip(asked, answers, strict=True)]
+    )
 
 
 def judge_beginnings(asked: Sequence[tuple[str, str]], answers: Sequence[str]) -> Result:
@@ -85,7 +89,8 @@ def contains(fact: dict[str, object], answer: str) -> bool:
     """Tell whether ``answer`` holds what ``fact`` says it must, and nothing that it must not."""
     lowered = answer.lower()
     must, must_not = fact["must"], fact.get("must_not", [])
-    assert isinstance(must, list) and isinstance(must_not, list)
+    assert isinstance(must, list)
+    assert isinstance(must_not, list)
     return all(text.lower() in lowered for text in must) and not any(text.lower() in lowered for text in must_not)
 
 

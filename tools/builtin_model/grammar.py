@@ -7,8 +7,11 @@ for one of the choices that the table of words gives it.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from random import Random
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from random import Random
 
 _WORD = re.compile(r"@([A-Za-z]+)")
 

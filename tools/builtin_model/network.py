@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 from transformers import MistralConfig, MistralForCausalLM
 
-from tools.builtin_model.encode import Sample
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tools.builtin_model.encode import Sample
 
 VOCABULARY = 32768
 UNKNOWN = 0  # the compact id that all tokens without a row of their own share
@@ -72,6 +75,13 @@ class Compact:
 
 class Guide(nn.Module):
     """transformers' Mistral over the compact vocabulary, with dropout in training."""
+
+    copies: Tensor
+    """(rows,) logarithm of the number of tokens behind each row: 0 but for the unknown one."""
+    spoken: Tensor
+    """Rows that answers use, and the unknown one."""
+    place: Tensor
+    """(rows,) where in ``spoken`` each row stands, -1 where it does not."""
 
     def __init__(self, compact: Compact, dropout: float) -> None:
         """Draw the weights from torch's global generator, which the caller seeds."""
