@@ -140,7 +140,7 @@ def _describe(item: RepoSibling) -> RemoteFile:
 def hush_library() -> None:
     """Let the library log errors only: its warnings repeat addresses, which may be signed, and what the hub says."""
     if "HF_HUB_VERBOSITY" not in os.environ:
-        logging.set_verbosity_error()
+        logging.set_verbosity_error()  # type: ignore[no-untyped-call]
 
 
 def _deadline() -> float:
