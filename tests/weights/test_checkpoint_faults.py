@@ -19,6 +19,7 @@ from written_checkpoints import (
 
 from mistral_cli.errors import CheckpointError
 from mistral_cli.weights.checkpoint import load_model
+from mistral_cli.weights.files import find_files
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -181,6 +182,16 @@ def test_a_tensor_in_two_shards_is_refused(sharded: Path) -> None:
     whole = (sharded / "model-00001-of-00003.safetensors").read_bytes()
     (sharded / "model-00003-of-00003.safetensors").write_bytes(whole)
     assert "holds too" in refusal(sharded)
+
+
+def test_a_file_without_tensors_is_refused(tmp_path: Path) -> None:
+    assert "holds no tensors" in refusal(write_huggingface(tmp_path, DENSE, {}))
+
+
+def test_the_bytes_on_the_disk_are_those_of_all_shards(sharded: Path) -> None:
+    files = find_files(sharded)
+    assert files.nbytes == sum(file.stat().st_size for file in sharded.glob("*.safetensors"))
+    assert files.nbytes > 4 * DENSE.parameters
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,8 @@ def test_layers_and_experts_that_are_absurd_together_are_refused_at_once(tmp_pat
 
 
 @pytest.mark.parametrize(
-    "key", ["architectures", "model_type", "rope_parameters", "quantization_config", "layer_types"]
+    "key",
+    ["architectures", "model_type", "rope_parameters", "quantization_config", "layer_types", "tie_word_embeddings"],
 )
 def test_a_value_of_the_wrong_kind_is_refused(tmp_path: Path, key: str) -> None:
     assert key in refusal(tmp_path, HF, **{key: 7})
@@ -99,3 +100,9 @@ def test_a_dangling_link_to_a_config_names_both_ends(tmp_path: Path) -> None:
 def test_reading_configs_and_headers_does_not_import_torch() -> None:
     code = "import sys, mistral_cli.weights.config, mistral_cli.weights.formats; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_file_that_cannot_be_read_says_why(tmp_path: Path) -> None:
+    (tmp_path / "config.json").symlink_to("/proc/self/mem")  # reading its beginning is an error for everybody
+    with pytest.raises(CheckpointError, match="cannot be read: Input/output error"):
+        read_args(tmp_path)

@@ -153,3 +153,9 @@ def test_a_dangling_link_names_both_ends(tmp_path: Path) -> None:
 
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     assert "is missing" in refusal(tmp_path / "model.safetensors")
+
+
+def test_a_file_that_cannot_be_read_says_why(tmp_path: Path) -> None:
+    file = tmp_path / "model.safetensors"
+    file.symlink_to("/proc/self/mem")  # reading its beginning is an error for everybody
+    assert "cannot be read: Input/output error" in refusal(file)
