@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _BLANK = "[ \t\x0b\x0c\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]"
-_BLANKS = re.compile(rf"(?<!{_BLANK}){_BLANK}{{500000,}}+(?![\r\n])")
-"""A run that the vocabulary's ``\\s+(?!\\S)`` cannot backtrack over: its stack ends at a million."""
+_LONG = 10_000
+_BLANKS = re.compile(rf"(?<!{_BLANK}){_BLANK}{{{_LONG},}}+(?![\r\n])")
+"""A run that the vocabulary's ``\\s+(?!\\S)`` may be unable to backtrack over: its stack ends at a million."""
 
 
 class PatientTekkenizer(Tekkenizer):
@@ -43,6 +44,8 @@ class PatientTekkenizer(Tekkenizer):
         The expression gives such a run one match of its own, without its last blank where a word follows: so
         cutting there changes no id.
         """
+        if len(s) < _LONG:
+            return super().encode(s, bos, eos)
         ids, start = [self.bos_id] if bos else [], 0
         for run in _BLANKS.finditer(s):
             end = run.end() if run.end() == len(s) else run.end() - 1
