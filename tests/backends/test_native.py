@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,6 +14,8 @@ from mistral_cli.backends.native import load_native
 from mistral_cli.contract import Done, Message, Notice, PrefillProgress, SamplingParams, TextDelta
 from mistral_cli.engine import plan
 from mistral_cli.errors import CheckpointError, ContextError, ModelNotFoundError, OutOfMemoryError, UsageError
+from mistral_cli.measure.random_model import RandomModel, write_random_model
+from mistral_cli.model.args import MoeArgs
 from mistral_cli.text.template import encode_chat
 from mistral_cli.text.tokenizer_files import carried_file
 from tiny_checkpoint import edit_config, tiny_args, write_checkpoint
@@ -88,6 +91,23 @@ def test_defaults_and_eos_ids_come_from_the_generation_config(tmp_path: Path) ->
 
 def test_a_template_version_can_be_asked_for(folder: Path) -> None:
     assert load_native(folder, name="tiny", device="cpu", template="v2").info.tokenizer == "v2"
+
+
+def test_mistrals_own_format_answers_as_hugging_faces_does(tmp_path: Path) -> None:
+    answers = []
+    for layout in ("huggingface", "mistral"):
+        folder = tmp_path / layout
+        model = RandomModel(args=tiny_args(), dtype=torch.float32, layout=layout)
+        write_random_model(folder, model)
+        shutil.copy(carried_file("v3"), folder / "tokenizer.model.v3")
+        answers.append(answer(load_native(folder, name=layout, device="cpu"))[1].ids)
+    assert answers[0] == answers[1]
+
+
+def test_a_mixture_of_experts_answers(tmp_path: Path) -> None:
+    args = replace(tiny_args(), tie_word_embeddings=False, moe=MoeArgs(num_experts=4, num_experts_per_tok=2))
+    _, done, _ = answer(load_native(write_checkpoint(tmp_path, args=args), name="tiny", device="cpu"))
+    assert done.answer_tokens == 12
 
 
 # -- what is refused --------------------------------------------------------------------------------------------------
@@ -189,7 +209,7 @@ def test_a_prompt_beyond_the_context_is_refused_with_both_numbers(backend: Nativ
 
 
 def test_a_hopeless_prompt_is_refused_without_being_tokenized(backend: NativeBackend) -> None:
-    with pytest.raises(ContextError, match=r"tokens or more, but the context is 256"):
+    with pytest.raises(ContextError, match=r"tokens or more, but the context holds 256"):
         backend.stream("x" * 50_000_000, GREEDY)
 
 

@@ -152,7 +152,7 @@ class NativeBackend:
         fewest = sum(map(self.tokenizer.fewest_tokens, texts))
         if fewest >= self.engine.context:
             raise ContextError(
-                f"The prompt takes {fewest:,} tokens or more, but the context is {self.engine.context:,}.",
+                f"The prompt takes {fewest:,} tokens or more, but the context holds {self.engine.context:,}.",
                 "Shorten it, or raise --context where the model allows more.",
             )
 
