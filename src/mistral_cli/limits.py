@@ -23,7 +23,8 @@ class Limit:
         """Return the range in words: ``0 to 2``, ``above 0``, ``1 or more``."""
         if self.high == math.inf:
             return f"above {self.low:g}" if self.low_is_open else f"{self.low:g} or more"
-        return f"above {self.low:g}, up to {self.high:g}" if self.low_is_open else f"{self.low:g} to {self.high:g}"
+        high = f"{self.high:,}" if isinstance(self.high, int) else f"{self.high:g}"
+        return f"above {self.low:g}, up to {high}" if self.low_is_open else f"{self.low:g} to {high}"
 
     def allows(self, value: float) -> bool:
         """Tell whether ``value`` is finite and in the range."""
