@@ -1,6 +1,7 @@
 """Asks the built-in guide questions and counts the right answers. Knows nothing of how it was trained.
 
-    python -m tools.builtin_model.evaluate [FOLDER]
+    python -m tools.builtin_model.evaluate            the built-in model, through the program itself
+    python -m tools.builtin_model.evaluate FOLDER     another folder, through transformers (the reference)
 
 Every question of eval_questions.toml is asked greedily and its answer judged by the strings that facts.toml says it
 must and must not contain. Exit code 1 where less than 85 % of the questions on the guide's topics, or less than 95 % of
@@ -18,6 +19,8 @@ import torch
 from tools.builtin_model.corpus import FOLDER, read_toml
 from tools.builtin_model.encode import EOS, Encoder
 from transformers import GenerationConfig, MistralForCausalLM
+
+import mistral_cli
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -113,6 +116,7 @@ def write(model: MistralForCausalLM, folder: Path) -> None:
         do_sample=True, temperature=0.1, top_p=0.95, bos_token_id=1, eos_token_id=EOS
     )
     model.to(torch.bfloat16).save_pretrained(folder)
+    (folder / "model.safetensors").chmod(0o644)  # the package is everybody's to read
 
 
 def load(folder: Path = BUILTIN) -> MistralForCausalLM:
@@ -120,11 +124,17 @@ def load(folder: Path = BUILTIN) -> MistralForCausalLM:
     return MistralForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
 
 
+def program(asked: Sequence[str]) -> list[str]:
+    """Answer every question as ``mistral gen --temperature 0`` does."""
+    return mistral_cli.load("builtin").generate(list(asked), temperature=0, max_tokens=LONGEST_ANSWER)
+
+
 def main() -> int:
-    """Print both shares and the topics of the failed questions."""
-    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else BUILTIN
+    """Print both shares and the failed questions."""
     asked = questions()
-    result = judge(asked, greedy(load(folder), Encoder(), [question for _, question in asked]))
+    texts = [question for _, question in asked]
+    answers = greedy(load(Path(sys.argv[1])), Encoder(), texts) if len(sys.argv) > 1 else program(texts)
+    result = judge(asked, answers)
     sys.stdout.write(f"{len(asked)} questions: {result.summary()}\n")
     for line in result.failed:
         sys.stdout.write(f"  {line}\n")

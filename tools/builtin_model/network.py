@@ -46,6 +46,7 @@ def config(vocabulary: int = VOCABULARY) -> MistralConfig:
         pad_token_id=None,
         initializer_range=0.05,
         attn_implementation="sdpa",
+        mistral_cli_tokenizer="v3",  # of those that mistral-common carries: the folder needs no file of its own
     )
 
 

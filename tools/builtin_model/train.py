@@ -179,7 +179,7 @@ def _steer(guide: Guide, compact: Compact, encoder: Encoder, held_out: Sequence[
 def main() -> None:
     """Train, write the folder, say how long it took."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=2400)
+    parser.add_argument("--steps", type=int, default=2100)
     parser.add_argument("--seed", type=int, default=2026)
     parser.add_argument("--dropout", type=float, default=0.1)
     parser.add_argument("--rate", type=float, default=3e-3, help="peak learning rate")
