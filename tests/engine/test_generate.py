@@ -103,19 +103,14 @@ def test_progress_counts_the_prompt_in_chunks() -> None:
     assert [type(event) for event in events[5:]] == [TokenDrawn, TokensDone]
 
 
-def test_the_limit_on_tokens_is_kept_and_no_notice_is_given() -> None:
-    events = list(engine().generate(PROMPT, GREEDY.with_values({"max_tokens": 3})))
-    assert len(ids(events)) == 3
-    assert not any(isinstance(event, Notice) for event in events)
+def test_the_limit_on_tokens_is_kept() -> None:
+    answer, done = ask(engine(), max_tokens=3)
+    assert (len(answer), done.reason) == (3, "length")
 
 
-def test_a_full_context_ends_the_answer_and_is_said() -> None:
-    events = list(engine(context=40).generate(PROMPT, GREEDY))
-    assert len(ids(events)) == 10
-    assert [event for event in events if isinstance(event, Notice)] == [
-        Notice("The context of 40 tokens is full: the answer ends here.")
-    ]
-    assert events[-1].reason == "length"
+def test_a_full_context_ends_the_answer() -> None:
+    answer, done = ask(engine(context=40), max_tokens=None)
+    assert (len(answer), done.answer_tokens, done.reason) == (10, 10, "length")
 
 
 def test_the_token_that_fills_the_context_is_right() -> None:

@@ -118,7 +118,7 @@ class NativeEngine:
         return logits
 
     def _write(self, answer: Answer, logits: Tensor) -> Iterator[EngineEvent]:
-        """Draw until EOS, the limit or a cancel; the last id drawn is not in the cache, nobody asked for its logits."""
+        """Draw until EOS, the limit or a cancel; the last id drawn stays out of the cache, nobody asks what follows it."""
         while True:
             answer.check()
             token = self._draw(answer, logits)
@@ -126,11 +126,9 @@ class NativeEngine:
                 return
             yield token
             if answer.drawn == answer.room:
-                break
+                answer.reason = "length"
+                return
             logits = self._step([token.id], answer)
-        answer.reason = "length"
-        if len(answer.prompt) + answer.drawn == self._context:
-            yield Notice(f"The context of {self._context} tokens is full: the answer ends here.")
 
     @torch.inference_mode()
     def _step(self, ids: list[int], answer: Answer) -> Tensor:
