@@ -29,8 +29,9 @@ def test_ctrl_c_prints_the_partial_answer_and_ends_with_130(tmp_path: Path) -> N
     assert (process.returncode, out, err) == (130, b"\n", b"(stopped)\n")
 
 
-def test_ctrl_c_while_reading_stdin_ends_with_130_and_no_traceback() -> None:
-    command = fake(flags={})
+@pytest.mark.parametrize("flags", [{}, {"lines": True}])
+def test_ctrl_c_while_reading_stdin_ends_with_130_and_no_traceback(flags: dict) -> None:
+    command = fake(flags=flags)
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         read_until(process.stderr.fileno(), b"--no-stdin")
         process.send_signal(signal.SIGINT)

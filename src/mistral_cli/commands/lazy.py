@@ -99,13 +99,13 @@ def _shared(color: Color = None, debug: Debug = False) -> None:
     """Carry the flags that every command takes."""
 
 
-def _command_of(function: Any, name: str) -> Any:
+def _command_of(function: Any, name: str, summary: str = "") -> Any:
     app = typer.Typer(add_completion=False, rich_markup_mode=None)
-    app.command(name, cls=HelpInSections, context_settings=CONTEXT)(function)
+    app.command(name, cls=HelpInSections, context_settings=CONTEXT, short_help=summary)(function)
     return typer.main.get_command(app)
 
 
 def _import_command(row: Command) -> Any:
-    command = _command_of(getattr(importlib.import_module(row.module), row.function), row.name)
+    command = _command_of(getattr(importlib.import_module(row.module), row.function), row.name, row.summary)
     command.params.extend(_command_of(_shared, "shared").params)
     return command
