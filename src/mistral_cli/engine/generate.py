@@ -118,7 +118,7 @@ class NativeEngine:
         return logits
 
     def _write(self, answer: Answer, logits: Tensor) -> Iterator[EngineEvent]:
-        """Draw until EOS, the limit or a cancel; the last id drawn stays out of the cache, nobody asks what follows it."""
+        """Draw until EOS, the limit or a cancel; the last id drawn stays out of the cache."""
         while True:
             answer.check()
             token = self._draw(answer, logits)
