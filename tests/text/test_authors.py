@@ -83,9 +83,9 @@ def assistants_ids(official: Reference, data: dict[str, Any]) -> list[list[int]]
         return None
     instruct = official.instruct_tokenizer
     normal = official._instruct_request_normalizer.from_chat_completion_request(request)
-    last_user = instruct.find_first_last_user(normal)[1]  # type: ignore[attr-defined]
+    last_user = instruct.find_first_last_user(normal)[1]
     return [
-        instruct.encode_assistant_message(message, at < last_user)  # type: ignore[attr-defined]
+        instruct.encode_assistant_message(message, at < last_user)
         for at, message in enumerate(normal.messages)
         if isinstance(message, AssistantMessage)
     ]

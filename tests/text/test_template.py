@@ -139,7 +139,7 @@ def test_what_the_format_cannot_express_is_refused_in_one_line(
 
 def test_an_unknown_role_is_refused(tokenizer: Tokenizer) -> None:
     with pytest.raises(UsageError, match="'robot' is none of system, user, assistant, tool"):
-        encode_chat(tokenizer, (Message(role="robot", content="x"),))  # type: ignore[arg-type]
+        encode_chat(tokenizer, (Message(role="robot", content="x"),))
 
 
 @pytest.mark.parametrize("version", VERSIONS[2:])
