@@ -57,6 +57,13 @@ def test_what_survives_is_renormalised_by_hand() -> None:
     torch.testing.assert_close(distribution(FIVE, params(min_p=0.3)), expected)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize(("p", "kept"), [(0.5, 1), (0.75, 2), (0.9, 3), (0.97, 4)])
+def test_a_set_that_reaches_top_p_exactly_is_enough(dtype: torch.dtype, p: float, kept: int) -> None:
+    for shift in (0.0, 0.3, 1.7):  # a constant changes nothing but the rounding, which must not decide
+        assert len(survivors(distribution((FIVE + shift).to(dtype), params(top_p=p)))) == kept
+
+
 def test_top_p_looks_at_what_top_k_left() -> None:
     # of the two that top_k leaves, renormalised to 2/3 and 1/3, the first alone reaches 0.6; of all five it does not
     assert survivors(distribution(FIVE, params(top_k=2, top_p=0.6))) == [0]
