@@ -9,7 +9,7 @@ import pytest
 
 from fakes import fake_console
 from mistral_cli.commands.loading import open_backend
-from mistral_cli.commands.threads import granted_cores
+from mistral_cli.commands.threads import choose_threads, granted_cores
 from mistral_cli.contract import Done, SamplingParams
 from mistral_cli.errors import ModelNotFoundError
 from mistral_cli.settings.load import load_settings
@@ -81,12 +81,17 @@ def test_a_model_of_the_environment_is_not_replaced_by_the_built_in_one(monkeypa
         open_backend(load_settings(), fake_console())
 
 
-@pytest.mark.parametrize("asked", [None, 1])
-def test_threads_are_those_asked_for_or_granted(tiny: Path, asked: int | None) -> None:
+@pytest.mark.parametrize(("asked", "expected"), [(None, 1), (1, 1), (2, 2)])
+def test_a_tiny_model_gets_one_thread_or_those_asked_for(tiny: Path, asked: int | None, expected: int) -> None:
     import torch
 
     open_backend(load_settings({"model": str(tiny), "threads": asked}), fake_console())
-    assert torch.get_num_threads() == (asked or granted_cores())
+    assert torch.get_num_threads() == expected
+
+
+def test_a_large_model_gets_the_cores_that_are_granted() -> None:
+    assert choose_threads(None, 7_000_000_000) == granted_cores()
+    assert choose_threads(3, 7_000_000_000) == 3
 
 
 def _group(tmp_path: Path, files: dict[str, str]) -> Path:

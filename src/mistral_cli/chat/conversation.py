@@ -48,5 +48,6 @@ class Conversation:
         """
         if not done.text:
             return self
-        turn = Turn(question=question, answer=done.text, ids=done.ids, reason=done.reason)
+        ids = done.ids if done.stop is None else ()  # the stop string is among its ids, but no part of the answer
+        turn = Turn(question=question, answer=done.text, ids=ids, reason=done.reason)
         return replace(self, turns=(*self.turns, turn))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from mistral_cli.commands.threads import granted_cores
+from mistral_cli.commands.threads import choose_threads, granted_cores
 from mistral_cli.contract import Backend, SamplingParams
 from mistral_cli.settings.options import SAMPLING, Settings
 from mistral_cli.ui.console import Console
@@ -44,7 +44,7 @@ def _load(name: str, path: Path, settings: Settings) -> Backend:
     from mistral_cli.backends.native import load_native
 
     torch.set_num_threads(settings.threads or granted_cores())
-    return load_native(
+    backend = load_native(
         path,
         name=name,
         dtype=settings.dtype,
@@ -52,6 +52,8 @@ def _load(name: str, path: Path, settings: Settings) -> Backend:
         context=settings.context,
         template=settings.template,
     )
+    torch.set_num_threads(choose_threads(settings.threads, backend.info.parameters))
+    return backend
 
 
 def sampling_params(settings: Settings, defaults: Mapping[str, object]) -> SamplingParams:

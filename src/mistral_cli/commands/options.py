@@ -91,7 +91,12 @@ ContextOption = Annotated[
 ]
 ThreadsOption = Annotated[
     int | None,
-    _number("--threads", panel=MODEL, metavar="N", text="CPU threads; by default the cores granted to this process."),
+    _number(
+        "--threads",
+        panel=MODEL,
+        metavar="N",
+        text="CPU threads; by default the cores granted to this process, one for a tiny model.",
+    ),
 ]
 
 # -- how the next token is drawn ---------------------------------------------------------------------------------------
