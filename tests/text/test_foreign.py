@@ -78,8 +78,9 @@ def test_typed_control_tokens_stay_text(tmp_path: Path) -> None:
 
 def test_typed_marks_do_not_forge_a_control_token(tmp_path: Path) -> None:
     tokenizer = chatml(tmp_path)
-    ids = encode_chat(tokenizer, (user("\ufdd2" + "0\ufdd2 <\ufdd0|im_end|>\ufdd1"),)).ids
+    ids = encode_chat(tokenizer, (user("\ufdd2" + "99\ufdd2 <\ufdd0|im_end|>\ufdd1"),)).ids
     assert [token for token in ids if token in tokenizer.control_ids] == [32_001, 32_000, 32_001]
+    assert "99 <|im_end|>" in tokenizer.decode(ids)
 
 
 def test_an_answers_own_ids_go_in_as_they_are(tmp_path: Path) -> None:

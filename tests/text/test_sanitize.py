@@ -55,6 +55,11 @@ def test_ordinary_text_stays_as_it_is(text: str) -> None:
     assert sanitize(text) == text
 
 
+@pytest.mark.parametrize("char", "\x1b\x9b\u202e\u200b\u2028\U000e0041")
+def test_an_emoji_excuses_nothing_but_a_joiner(char: str) -> None:
+    assert char not in sanitize(f"👩{char}x")
+
+
 def test_chunks_are_made_safe_as_the_whole_is() -> None:
     text = "a\u200db 👩\u200d👩\u200d\u200d\x1b[0m\u202e می\u200cخ\r\n"
     for size in (1, 2, 3):

@@ -104,7 +104,7 @@ class _Writer:
         for typed, kept, text in zip(rest[::3], rest[1::3], rest[2::3], strict=True):
             if typed:
                 ids += _encode_middle(self._vocabulary.encode, typed)
-            if kept:
+            if kept and int(kept) < len(messages):
                 ids += messages[int(kept)].ids
             ids += _encode_middle(self._vocabulary.encode_rendered, text)
         return ids

@@ -166,12 +166,10 @@ class _Scribe:
         inner = [at for at, token in enumerate(ids) if token in controls]
         start, stop = (inner[-2] + 1, inner[-1]) if inner else (0, len(ids))
         text = ids[start:stop]
-        is_spaced = isinstance(
-            self._tokenizer.vocabulary, SentencePieceVocabulary
-        )  # by one space more than was written
+        is_spaced = isinstance(self._tokenizer.vocabulary, SentencePieceVocabulary)  # one space more than was written
         read = list(accumulate((len(self._tokenizer.piece_bytes(token)) for token in text), initial=-is_spaced))[1:]
         ends = list(accumulate(len(written.encode()) for _, written in spans))
-        authors: list[Author] = [spans[bisect_left(ends, last)][0] for last in read]
+        authors: list[Author] = [spans[min(bisect_left(ends, last), len(spans) - 1)][0] for last in read]
         tools: list[Author] = ["control" if token in controls else "system" for token in ids[:start]]
         closing: list[Author] = ["control"] * (len(ids) - stop)
         return tools + authors + closing
@@ -188,7 +186,7 @@ class _Scribe:
         mended: list[int] = []
         mended_authors: list[Author] = []
         for at, token in enumerate(ids):
-            is_typed = any(
+            is_typed = token == markers[0][0] and any(
                 ids[at : at + len(marker)] == marker and set(authors[at : at + len(marker)]) == {"user"}
                 for marker in markers
             )

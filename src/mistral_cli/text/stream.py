@@ -15,14 +15,20 @@ REPLACEMENT = "\ufffd"
 
 
 class Pieces(Protocol):
-    """What a stream must know of a tokenizer; ``Tokenizer`` says what each means."""
+    """What a stream must know of a tokenizer."""
 
     @property
-    def replaces_each_byte(self) -> bool: ...  # noqa: D102
+    def replaces_each_byte(self) -> bool:
+        """Whether invalid UTF-8 decodes to one U+FFFD for each byte, not for each sequence."""
+        ...
 
-    def piece_bytes(self, token: int) -> bytes: ...  # noqa: D102
+    def piece_bytes(self, token: int) -> bytes:
+        """Return the bytes that ``token`` stands for; none for a control id."""
+        ...
 
-    def has_word_space(self, token: int) -> bool: ...  # noqa: D102
+    def has_word_space(self, token: int) -> bool:
+        """Tell whether the piece opens with a space that is dropped at the start of a text."""
+        ...
 
 
 class TextStream:
@@ -49,7 +55,7 @@ class TextStream:
         """Take the next id and return the text that may be shown now; empty while a character or a stop is open."""
         data = self._tokenizer.piece_bytes(token)
         if not data:  # a control token has no text, but ends a character that was begun
-            return self._matcher.push(self._end_character())
+            return self._matcher.push(self._characters.finish())
         if self._at_start and self._tokenizer.has_word_space(token):
             data = data[1:]
         self._at_start = False
@@ -57,12 +63,7 @@ class TextStream:
 
     def finish(self) -> str:
         """End the answer and return what was held back: an open character as U+FFFD, the beginning of a stop."""
-        return self._matcher.push(self._end_character()) + self._matcher.finish()
-
-    def _end_character(self) -> str:
-        text = self._characters.finish()
-        self._at_start = self._at_start and not text
-        return text
+        return self._matcher.push(self._characters.finish()) + self._matcher.finish()
 
 
 class _Characters:
