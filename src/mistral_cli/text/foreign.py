@@ -11,7 +11,6 @@ import re
 from typing import TYPE_CHECKING, Any, cast
 
 from jinja2 import TemplateError
-from transformers.utils.chat_template_utils import render_jinja_template
 
 from mistral_cli.errors import UsageError
 from mistral_cli.text.prompt import Author, EncodedPrompt
@@ -80,6 +79,8 @@ class _Writer:
 
     def write(self, messages: Sequence[Message], *, add_generation_prompt: bool) -> list[int]:
         """Return the ids of a conversation."""
+        from transformers.utils.chat_template_utils import render_jinja_template  # noqa: PLC0415 (0.7 s, no torch)
+
         chat = [self._fields(message, at) for at, message in enumerate(messages)]
         goes_on = bool(messages) and messages[-1].prefix
         try:
