@@ -49,7 +49,7 @@ BASE_INFO = ModelInfo(
 
 @dataclass
 class FakeBackend:
-    """Says its answers in turn (the last one again and again), word by word; one word is one token.
+    """Says its answers in turn (the last one again and again; without any, the question), a word a token.
 
     A prompt of more words than the context is refused. After ``fails_after`` pieces ``error`` is raised.
     ``before_piece`` is called with the number of each piece and the cancel flag: it may wait for a condition.
@@ -92,6 +92,8 @@ class FakeBackend:
             raise
 
     def _pieces(self) -> list[str]:
+        if not self.answers:
+            return [self.prompts[-1][-1].content]
         answer = self.answers[min(len(self.prompts), len(self.answers)) - 1]
         if not isinstance(answer, str):
             return list(answer)

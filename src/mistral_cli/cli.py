@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from types import FrameType
 from typing import Annotated, Any, Final, Literal, NoReturn
@@ -133,7 +134,8 @@ def guarded(job: Callable[[Invocation], int]) -> int:
     """Do ``job``; say in one line why it failed, and return the exit code of the contract."""
     invocation = Invocation()
     try:
-        return job(invocation)
+        with _noting_ctrl_c(invocation):
+            return job(invocation)
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
@@ -147,8 +149,28 @@ def guarded(job: Callable[[Invocation], int]) -> int:
     except MemoryError:
         return _report(OutOfMemoryError("The machine has no memory left."), invocation)
     except Exception as error:  # noqa: BLE001 (the last net: a defect of ours is told in one line, too)
+        if invocation.was_interrupted:  # an import that Ctrl-C broke may fail with anything
+            return INTERRUPTED
         text = f"Unexpected {type(error).__name__}: {error}."
         return _report(MistralError(text, "This is a defect: run again with --debug and report it."), invocation)
+
+
+@contextlib.contextmanager
+def _noting_ctrl_c(invocation: Invocation) -> Iterator[None]:
+    """Remember that Ctrl-C came: libraries swallow the KeyboardInterrupt that they were imported under."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
+        invocation.was_interrupted = True
+        raise KeyboardInterrupt
+
+    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield
+        return
+    signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _describe(error: OSError) -> str:
@@ -183,16 +205,20 @@ def _leave_on(signals: tuple[str, ...]) -> None:
             signal.signal(number, leave)
 
 
-def _speak_utf8() -> None:
-    """Write UTF-8 whatever the locale says: answers are bytes of ours, and no locale may make them fail."""
-    for stream in (sys.stdout, sys.stderr):
+def _use_utf8() -> None:
+    """Read and write UTF-8 whatever the locale says: no locale may make a question or an answer fail."""
+    for stream, errors in (
+        (sys.stdin, "surrogateescape"),
+        (sys.stdout, "backslashreplace"),
+        (sys.stderr, "backslashreplace"),
+    ):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+            stream.reconfigure(encoding="utf-8", errors=errors)
 
 
 def prepare_process() -> None:
     """Make this process keep the contract: UTF-8 whatever the locale, and an orderly end at SIGTERM and SIGHUP."""
-    _speak_utf8()
+    _use_utf8()
     _leave_on(("SIGTERM", "SIGHUP"))
 
 

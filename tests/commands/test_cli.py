@@ -7,6 +7,7 @@ import importlib
 import inspect
 import os
 import re
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -149,6 +150,19 @@ def test_every_error_has_its_exit_code(error: errors.MistralError, code: int, ca
 def test_a_full_disk_is_told_with_the_file(capfd) -> None:
     assert guarded(_fails_with(OSError(errno.ENOSPC, "No space left on device", "/a/file"))) == 1
     assert capfd.readouterr().err == "error: No space left on device: /a/file.\n"
+
+
+def test_a_library_that_ctrl_c_broke_is_ctrl_c_and_no_defect(capfd) -> None:
+    def job(_invocation: Invocation) -> int:
+        try:
+            os.kill(os.getpid(), signal.SIGINT)
+        except KeyboardInterrupt:
+            raise RuntimeError("half imported") from None
+        return 0
+
+    assert guarded(job) == 130
+    assert capfd.readouterr() == ("", "")
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_no_memory_left_is_exit_code_5(capfd) -> None:

@@ -236,6 +236,15 @@ def test_bytes_that_are_not_utf8_can_be_typed(open_terminal) -> None:
     assert "Traceback" not in terminal.seen
 
 
+@pytest.mark.parametrize("kind", ["xterm", "dumb"])
+def test_what_is_typed_is_utf8_whatever_the_locale_says(open_terminal, kind: str) -> None:
+    changes = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONIOENCODING": "ascii"}
+    terminal = open_terminal(fake("chat", answers=[]), TERM=kind, **changes)
+    terminal.expect(">")
+    terminal.type("say é😀\r")
+    terminal.expect("\nsay é😀\r\n" if kind == "dumb" else "say é😀\r\n.*>")
+
+
 def test_a_resize_in_the_middle_of_an_answer_loses_and_doubles_nothing(open_terminal, gate: Path) -> None:
     words = " ".join(f"word{number}" for number in range(100))
     terminal = open_terminal(fake("chat", answers=[words], gate=str(gate)), columns=40)

@@ -14,10 +14,11 @@ from mistral_cli.ui.console import Console
 
 @dataclass(slots=True, kw_only=True)
 class Invocation:
-    """What the roof must know of a command's flags when it has failed: how to say so."""
+    """What the roof must know when a command has failed: how to say so, and whether Ctrl-C was the reason."""
 
     color: str | None = None
     debug: bool | None = None
+    was_interrupted: bool = False
 
 
 def start(ctx: typer.Context, flags: Mapping[str, object] | None = None) -> tuple[Settings, Console]:
