@@ -98,7 +98,7 @@ def test_gen_has_every_option_there_is() -> None:
         (["gen", "-n", "0", "x"], "--max-tokens is 0, but must be 1 or more."),
         (["gen", "--seed", "-1", "x"], "--seed is -1, but must be 0 to"),
         (["gen", "--logit-bias", "5", "x"], "--logit-bias is ['5'], but must be ID=BIAS"),
-        (["gen", "--stop", "", "x"], "--stop is empty"),
+        (["gen", "--stop", "", "x"], "--stop is [''], but must be text of one character or more."),
         (["gen", "--order", "up", "x"], "'temperature-first', 'temperature-last'"),
         (["gen", "-f", "/nothing/there", "x"], "/nothing/there cannot be read: No such file or directory."),
         (["gen", "-s", "a", "--system-file", "b", "x"], "--system and --system-file are both given"),

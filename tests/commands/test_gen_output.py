@@ -72,6 +72,12 @@ def test_an_error_before_the_first_word_leaves_nothing(tmp_path: Path) -> None:
     assert _names(tmp_path) == []
 
 
+def test_ctrl_c_before_the_first_word_leaves_nothing(tmp_path: Path) -> None:
+    backend = _cut_by_ctrl_c(["One two"], at=0)
+    assert ask(prompt="P", output=str(tmp_path / "a.txt"), backend=backend).code == 130
+    assert _names(tmp_path) == []
+
+
 def test_json_and_code_blocks_go_into_the_file_too(tmp_path: Path) -> None:
     ask(prompt="P", output=str(tmp_path / "a.json"), json=True)
     assert json.loads((tmp_path / "a.json").read_text())["text"] == "Hello there, friend."
