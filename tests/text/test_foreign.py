@@ -10,6 +10,7 @@ from talk import CALL, TOOLS, result, said, system, user
 from tokenizer_makers import OFFICIAL, copy_as
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers
 
+from mistral_cli.contract import ToolCall
 from mistral_cli.errors import CheckpointError, UsageError
 from mistral_cli.text.stream import TextStream
 from mistral_cli.text.template import encode_chat
@@ -132,6 +133,13 @@ def test_tools_and_calls_reach_the_template(tmp_path: Path) -> None:
     assert text.endswith("abcdefghi")
 
 
+def test_arguments_that_are_no_json_reach_the_template_as_text(tmp_path: Path) -> None:
+    tokenizer = load_tokenizer(write_folder(tmp_path, "{{ messages[-1].tool_calls[0].function.arguments }}"))
+    call = ToolCall(name="get", arguments="not {json")
+    encoded = encode_chat(tokenizer, (user("a"), said("", tool_calls=(call,))), finished=True)
+    assert tokenizer.decode(encoded.ids) == "not {json"
+
+
 def test_the_template_flag_overrides_a_foreign_template(tmp_path: Path) -> None:
     tokenizer = load_tokenizer(write_folder(tmp_path, ZEPHYR), template="v1")
     assert encode_chat(tokenizer, (user("a"),)).ids == encode_chat(load_tokenizer(OFFICIAL["v1"]), (user("a"),)).ids
@@ -225,6 +233,13 @@ def test_a_converted_tokenizer_that_is_none_is_refused(content: str, tmp_path: P
     (tmp_path / "tokenizer.json").write_text(content)
     with pytest.raises(CheckpointError, match=r"tokenizer\.json"):
         load_tokenizer(tmp_path)
+
+
+def test_a_converted_tokenizer_is_named_by_its_folder(tmp_path: Path) -> None:
+    write_converted(tmp_path, byte_level=True)
+    with pytest.raises(CheckpointError) as caught:
+        load_tokenizer(tmp_path / "tokenizer.json")
+    assert caught.value.hint == "Give the folder it is in."
 
 
 def test_a_missing_eos_token_is_refused(tmp_path: Path) -> None:

@@ -145,10 +145,11 @@ def test_a_dangling_link_is_refused_with_its_path(tmp_path: Path) -> None:
         load_tokenizer(tmp_path / "gone.model.v3")
 
 
-def test_a_tokenizer_config_that_is_no_json_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("content", "says"), [("{oops", "is not valid JSON"), ("[]", "is JSON, but not an object")])
+def test_a_tokenizer_config_that_is_none_is_refused(content: str, says: str, tmp_path: Path) -> None:
     copy_as("v3", tmp_path / "tokenizer.model")
-    (tmp_path / "tokenizer_config.json").write_text("{oops")
-    with pytest.raises(CheckpointError, match=r"tokenizer_config.json is not valid JSON"):
+    (tmp_path / "tokenizer_config.json").write_text(content)
+    with pytest.raises(CheckpointError, match=f"tokenizer_config.json {says}"):
         load_tokenizer(tmp_path)
 
 

@@ -51,16 +51,15 @@ def encode_foreign(
     authors: list[Author] = ["control" if token in controls else "user" for token in ids]
     for at, message in enumerate(messages):
         if finished and message.role == "assistant":
-            before = writer.write(messages[:at], add_generation_prompt=True)
-            _claim(ids, authors, before, tokenizer.eos_id)
+            _claim(ids, authors, writer.write_before(messages[:at]), tokenizer.eos_id)
     return EncodedPrompt(ids=tuple(ids), authors=tuple(authors))
 
 
-def _claim(ids: list[int], authors: list[Author], before: list[int], eos_id: int) -> None:
+def _claim(ids: list[int], authors: list[Author], before: list[int] | None, eos_id: int) -> None:
     """Give the assistant what follows ``before``, up to and with EOS, unless the template rewrites earlier turns."""
-    start = len(before)
-    if ids[:start] != before:
+    if before is None or ids[: len(before)] != before:
         return
+    start = len(before)
     end = ids.index(eos_id, start) + 1 if eos_id in ids[start:] else len(ids)
     authors[start:end] = ["assistant"] * (end - start)
 
@@ -97,6 +96,13 @@ class _Writer:
             reason = " ".join(str(error).split())[:300].rstrip(".")
             raise UsageError(f"The model's chat template refuses this conversation: {reason}.") from error
         return self._encode(rendered, messages)
+
+    def write_before(self, messages: Sequence[Message]) -> list[int] | None:
+        """Return the ids that ask for the answer after ``messages``; None where the template refuses to end there."""
+        try:
+            return self.write(messages, add_generation_prompt=True)
+        except UsageError:
+            return None
 
     def _encode(self, rendered: str, messages: Sequence[Message]) -> list[int]:
         """Encode a rendered text: in one go, but for typed control tokens and kept ids."""
