@@ -20,6 +20,7 @@ from mistral_cli.commands.lazy import CONTEXT, Color, Command, Debug, LazyGroup
 from mistral_cli.commands.start import Invocation
 from mistral_cli.errors import MistralError, OutOfMemoryError, UsageError
 from mistral_cli.ui.console import Console
+from mistral_cli.ui.stdin import Stdin
 
 PROGRAM: Final = "mistral"
 COMPLETE_VAR: Final = "_MISTRAL_COMPLETE"
@@ -89,7 +90,7 @@ def _root(
 
 
 def _without_command(ctx: Any) -> None:
-    if all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout)):
+    if Stdin.open().is_terminal and Console.open().out.is_terminal:
         chat = ctx.command.get_command(ctx, "chat")
         chat.invoke(chat.make_context("chat", [], parent=ctx))
     else:

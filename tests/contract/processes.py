@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 PROGRAM = [sys.executable, str(Path(__file__).with_name("program.py"))]
 MISTRAL = [sys.executable, "-m", "mistral_cli"]
-DEADLINE = 30.0
+DEADLINE = 60.0
 
 
 def fake(command: str = "gen", *, flags: dict | None = None, **spec) -> list[str]:

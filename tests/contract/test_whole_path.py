@@ -1,18 +1,14 @@
-"""The installed command on a real checkpoint: one question by three ways, and the first words before the last."""
+"""The installed command on a real checkpoint: one question by three ways."""
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
 
 import pexpect
 import pytest
 from processes import MISTRAL, environment, run
 
 from tiny_models import write_tiny_model
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 QUESTION = "What is a KV cache?"
 ASKED = ["--temperature", "0", "--max-tokens", "12", "--threads", "1"]
@@ -47,26 +43,3 @@ def test_a_question_piped_or_given_or_typed_gets_the_same_answer(tiny: str) -> N
     chat.expect(pexpect.EOF)
     chat.close()
     assert chat.exitstatus == 0
-
-
-def test_a_million_spaces_are_refused_with_both_numbers(tiny: str) -> None:
-    done = run([*MISTRAL, "gen", "--model", tiny], input=b" " * 1_200_000)
-    assert (done.returncode, done.stdout) == (6, b"")
-    assert b"tokens" in done.stderr
-    assert b"8,192" in done.stderr
-
-
-def test_a_device_that_is_not_there_is_a_usage_error_with_the_reason(tiny: str) -> None:
-    done = run([*MISTRAL, "gen", "--model", tiny, "--device", "cuda:9", "x"])
-    assert (done.returncode, done.stdout) == (2, b"")
-    assert done.stderr.startswith(b"error: --device cuda:9")
-    assert done.stderr.count(b"\n") == 1
-
-
-def test_lines_are_answered_and_one_that_fails_is_counted(tiny: str, tmp_path: Path) -> None:
-    lines = tmp_path / "out.jsonl"
-    command = [*MISTRAL, "gen", "--model", tiny, *ASKED, "--lines", "-o", str(lines)]
-    done = run(command, input=b"one\n\nthree\n")
-    assert (done.returncode, done.stdout) == (8, b"")
-    rows = [json.loads(line) for line in lines.read_text().splitlines()]
-    assert ["text" in row for row in rows] == [True, False, True]
