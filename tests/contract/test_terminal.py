@@ -165,6 +165,17 @@ def test_a_question_longer_than_the_context_is_not_lost(open_terminal) -> None:
     terminal.expect("Hello there, friend.")
 
 
+def test_where_no_history_can_be_kept_it_is_said_once_and_the_chat_goes_on(open_terminal) -> None:
+    terminal = open_terminal(fake("chat", answers=["One.", "Two."]), MISTRAL_CLI_HOME="/proc/nowhere")
+    terminal.ask("one")
+    terminal.expect("One.\r\n")
+    terminal.ask("two")
+    terminal.expect("Two.\r\n")
+    terminal.ask("/exit")
+    assert terminal.end() == 0
+    assert terminal.seen.count("The input history cannot be kept") == 1
+
+
 def test_a_base_model_is_refused(open_terminal) -> None:
     terminal = open_terminal(fake("chat", is_base=True))
     assert terminal.end() == 2

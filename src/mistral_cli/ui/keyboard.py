@@ -25,8 +25,17 @@ def open_keyboard(console: Console, path: Path) -> Callable[[], str]:
 
     It raises EOFError at Ctrl-D and KeyboardInterrupt at Ctrl-C.
     """
-    history = PrivateHistory(path, console.warning)
-    return (Keyboard if console.out.can_redraw else PlainKeyboard)(console, history).read
+    failures: list[str] = []
+    history = PrivateHistory(path, failures.append)
+    keyboard = (Keyboard if console.out.can_redraw else PlainKeyboard)(console, history)
+
+    def read() -> str:
+        line = keyboard.read()
+        while failures:  # said now: while the line was edited it would have been written into it
+            console.warning(failures.pop())
+        return line
+
+    return read
 
 
 class Keyboard:
