@@ -38,6 +38,13 @@ def test_progress_is_a_status_and_a_notice_is_a_line() -> None:
     assert console.err.file.text == "\r\x1b[KReading the prompt: 512 of 2,048 tokens\r\x1b[KCareful.\n"
 
 
+def test_a_notice_is_not_said_at_every_turn() -> None:
+    console = fake_console()
+    for text in ("Careful.", "Careful.", "Mind the step."):
+        show_beside(Notice(text), console)
+    assert console.err.file.text == "Careful.\nMind the step.\n"
+
+
 def test_statistics_are_one_line() -> None:
     assert stats_line(DONE) == (
         "prompt 1,200 tokens (1,000 reused) · answer 8 tokens · first after 0.00 s · 0.0 tokens/s · ended by stop · "

@@ -100,6 +100,7 @@ class Console:
     quiet: bool = False
     """Say errors only."""
     _status: bool = False
+    _said: set[str] = field(default_factory=set)
 
     @classmethod
     def open(cls, *, choice: str = "auto", quiet: bool = False, environ: Mapping[str, str] = os.environ) -> Console:
@@ -143,6 +144,12 @@ class Console:
         """Say something worth knowing: one dim line without a label."""
         if not self.quiet:
             self._tell(self._styled(" ".join(self.err.safe(text).split("\n")), "notice"))
+
+    def notice_once(self, text: str) -> None:
+        """Say something worth knowing, but not at every turn again."""
+        if text not in self._said:
+            self._said.add(text)
+            self.notice(text)
 
     def stats(self, text: str) -> None:
         """Write statistics that were asked for, quiet or not."""

@@ -15,7 +15,7 @@ def show_beside(event: Event, console: Console) -> None:
     if isinstance(event, PrefillProgress):
         console.status(f"Reading the prompt: {event.done:,} of {event.total:,} tokens")
     elif isinstance(event, Notice):
-        console.notice(event.text)
+        console.notice_once(event.text)
 
 
 def show_end(done: Done, max_tokens: int | None, console: Console) -> None:
