@@ -134,3 +134,13 @@ def expand(guide: Guide, compact: Compact) -> MistralForCausalLM:
     full.load_state_dict({name: tensor.to(torch.bfloat16).float() for name, tensor in state.items()})
     full.tie_weights()
     return full
+
+
+def shrink(full: MistralForCausalLM, guide: Guide, compact: Compact) -> None:
+    """Load the weights of a model that ``expand`` made back into the compact one."""
+    state = full.state_dict()
+    table = state["model.embed_tokens.weight"]
+    known = set(compact.known)
+    nobody = next(token for token in range(VOCABULARY) if token not in known)
+    rows = table[torch.tensor([nobody, *compact.known])]
+    guide.lm.load_state_dict(state | {"model.embed_tokens.weight": rows, "lm_head.weight": rows})

@@ -1,9 +1,12 @@
 """Trains the built-in guide on a CPU and writes its folder. The evaluation's questions are kept out of the training.
 
-    OMP_WAIT_POLICY=passive python -m tools.builtin_model.train [--steps N] [--out FOLDER]
+    export OMP_WAIT_POLICY=passive
+    python -m tools.builtin_model.train --out FIRST
+    python -m tools.builtin_model.train --start FIRST --steps 1000 --rate 2.5e-3
 
-Three phases: answers cut after a few tokens, which is where the guide decides what is being asked, so that a second of
-work sees twice the questions; whole dialogues of several turns; whole dialogues against the full vocabulary.
+The first command learns to tell what is asked: answers are cut after a few tokens, which is where the guide decides, so
+that a second of work sees twice the questions. The second mends the answers' ends, in dialogues of several turns and
+against the full vocabulary.
 """
 
 from __future__ import annotations
@@ -20,9 +23,9 @@ from typing import TYPE_CHECKING
 
 import torch
 from tools.builtin_model import evaluate
-from tools.builtin_model.corpus import FOLDER, Asker, Dialogue, normalised, read_toml
+from tools.builtin_model.corpus import FOLDER, Asker, normalised, read_toml
 from tools.builtin_model.encode import Encoder, Sample
-from tools.builtin_model.network import UNKNOWN, Compact, Guide, expand
+from tools.builtin_model.network import UNKNOWN, Compact, Guide, expand, shrink
 from torch import Tensor
 
 if TYPE_CHECKING:
@@ -41,14 +44,19 @@ class Phase:
     share: float
     tokens: int
     most_turns: int
-    short: bool
+    short: float
+    """How many of the dialogues of one turn have their answer cut."""
     everything: bool
 
 
-PHASES = (
-    Phase(share=0.72, tokens=2560, most_turns=1, short=True, everything=False),
-    Phase(share=0.22, tokens=4096, most_turns=5, short=False, everything=False),
-    Phase(share=0.06, tokens=4096, most_turns=5, short=False, everything=True),
+FIRST = (
+    Phase(share=0.72, tokens=2560, most_turns=1, short=1, everything=False),
+    Phase(share=0.22, tokens=4096, most_turns=5, short=0, everything=False),
+    Phase(share=0.06, tokens=4096, most_turns=5, short=0, everything=True),
+)
+SECOND = (
+    Phase(share=0.80, tokens=3072, most_turns=3, short=0.7, everything=False),
+    Phase(share=0.20, tokens=3072, most_turns=4, short=0.5, everything=True),
 )
 
 
@@ -75,7 +83,7 @@ def forbidden() -> frozenset[str]:
 def batches(asker: Asker, encoder: Encoder, phase: Phase, rng: Random) -> Iterator[list[Sample]]:
     """Draw samples for ever, in batches of like lengths."""
     while True:
-        samples = [_cut(encoder.sample(_dialogue(asker, phase, rng)), phase) for _ in range(512)]
+        samples = [_sample(asker, encoder, phase, rng) for _ in range(512)]
         samples = sorted((sample for sample in samples if len(sample.ids) <= 512), key=lambda sample: len(sample.ids))
         groups: list[list[Sample]] = [[]]
         for sample in samples:
@@ -86,12 +94,10 @@ def batches(asker: Asker, encoder: Encoder, phase: Phase, rng: Random) -> Iterat
         yield from groups
 
 
-def _dialogue(asker: Asker, phase: Phase, rng: Random) -> Dialogue:
-    return asker.dialogue(phase.most_turns if rng.random() < 0.5 else 1)
-
-
-def _cut(sample: Sample, phase: Phase) -> Sample:
-    if not phase.short:
+def _sample(asker: Asker, encoder: Encoder, phase: Phase, rng: Random) -> Sample:
+    dialogue = asker.dialogue(phase.most_turns if rng.random() < 0.5 else 1)
+    sample = encoder.sample(dialogue)
+    if len(dialogue.turns) > 1 or rng.random() >= phase.short:
         return sample
     end = sample.learnt.index(True) + SHORT_ANSWER
     return Sample(sample.ids[:end], sample.learnt[:end])
@@ -119,8 +125,8 @@ def tensors(samples: Sequence[Sample], compact: Compact, rng: Random) -> tuple[T
     return ids, learnt, weight
 
 
-def train(steps: int, seed: int, dropout: float, peak: float, out: Path) -> None:
-    """Train for ``steps`` optimizer steps and write the averaged weights to ``out``."""
+def train(steps: int, seed: int, dropout: float, peak: float, start: Path | None, out: Path) -> None:
+    """Train for ``steps`` optimizer steps, from ``start`` or from chance, and write the averaged weights to ``out``."""
     rng = Random(seed)
     torch.manual_seed(seed)
     encoder = Encoder()
@@ -128,14 +134,18 @@ def train(steps: int, seed: int, dropout: float, peak: float, out: Path) -> None
     asker = Asker(rng, encoder.words(), extra, forbidden())
     compact = Compact((encoder.sample(dialogue) for dialogue in asker.dialogues(25_000)), least=5)
     guide = Guide(compact, dropout)
+    if start:
+        shrink(evaluate.load(start), guide, compact)
+        rng.seed(seed + 1)  # other dialogues than those of the first command
     log.info("%d rows, %d spoken, %d held out, %d parameters here", compact.size, len(compact.spoken), len(held_out),
              sum(parameter.numel() for parameter in guide.parameters()))  # fmt: skip
     average = copy.deepcopy(guide).eval()
     optimizer = torch.optim.AdamW(guide.parameters(), lr=peak, betas=(0.9, 0.98), weight_decay=0.05)
     step, begin, seen = 0, time.monotonic(), 0
-    for phase in PHASES:
+    phases = SECOND if start else FIRST
+    for phase in phases:
         source = batches(asker, encoder, phase, rng)
-        end = steps if phase is PHASES[-1] else step + round(steps * phase.share)
+        end = steps if phase is phases[-1] else step + round(steps * phase.share)
         while step < end:
             ids, learnt, weight = tensors(next(source), compact, rng)
             for group in optimizer.param_groups:
@@ -149,7 +159,7 @@ def train(steps: int, seed: int, dropout: float, peak: float, out: Path) -> None
             step, seen = step + 1, seen + ids.numel()
             if step % 50 == 0:
                 seconds = time.monotonic() - begin
-                log.info("step %d loss %.4f, %.0f tokens/s, %.1f min", step, loss, seen / seconds, seconds / 60)
+                log.info("step %d loss %.4f, %.0f tokens/s, %.1f min", step, loss.item(), seen / seconds, seconds / 60)
             if step % 250 == 0 or step == steps:
                 _steer(average, compact, encoder, held_out)
                 evaluate.write(expand(average, compact), out)  # an interrupted run leaves something to look at
@@ -183,13 +193,14 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=2026)
     parser.add_argument("--dropout", type=float, default=0.1)
     parser.add_argument("--rate", type=float, default=3e-3, help="peak learning rate")
+    parser.add_argument("--start", type=Path, help="a folder that the first command wrote")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--out", type=Path, default=BUILTIN)
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     torch.set_num_threads(args.threads)
     begin = time.monotonic()
-    train(args.steps, args.seed, args.dropout, args.rate, args.out)
+    train(args.steps, args.seed, args.dropout, args.rate, args.start, args.out)
     log.info("written to %s after %.1f minutes", args.out, (time.monotonic() - begin) / 60)
 
 
