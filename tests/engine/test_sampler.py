@@ -89,6 +89,13 @@ def test_the_likeliest_token_survives_every_filter() -> None:
     assert survivors(distribution(FIVE, params(min_p=1))) == [0]
 
 
+@pytest.mark.parametrize("p", [1e-40, 1e-46, 1e-300])
+@pytest.mark.parametrize("size", [5, 4 * HEAD])
+def test_the_likeliest_token_survives_a_top_p_that_float32_rounds_to_zero(size: int, p: float) -> None:
+    logits = random_logits(size).float()
+    assert survivors(distribution(logits, params(top_p=p))) == [int(logits.argmax())]
+
+
 def test_temperature_zero_is_all_on_the_likeliest() -> None:
     logits = random_logits(50)
     probabilities = distribution(logits, params(temperature=0, top_k=5, top_p=0.9))
@@ -129,6 +136,11 @@ def test_an_extreme_repetition_penalty_stays_finite() -> None:
     logits = torch.tensor([2.0, -2.0, 1.0, 0.5])
     penalised = distribution(logits, params(repetition_penalty=1e-300), Seen(prompt=(0, 2)))
     assert survivors(penalised) == [0, 2]
+
+
+def test_a_logit_of_zero_survives_a_repetition_penalty_that_float32_rounds_to_zero() -> None:
+    penalised = distribution(torch.tensor([0.0, -2.0, 1.0]), params(repetition_penalty=1e-300), Seen(prompt=(0,)))
+    torch.testing.assert_close(penalised, torch.tensor([0.0, -2.0, 1.0]).softmax(-1))
 
 
 def test_presence_counts_once_and_frequency_every_time_in_the_answer_only() -> None:
