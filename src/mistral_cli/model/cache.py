@@ -77,9 +77,19 @@ class LayerCache:
             self.first = start - kept
 
     def _move(self, held: int, kept: int, slots: int) -> None:
-        """Put the last ``kept`` of ``held`` slots to the front of a buffer of ``slots``."""
-        self.keys = _moved(self.keys, held, kept, slots)
-        self.values = _moved(self.values, held, kept, slots)
+        """Put the last ``kept`` of ``held`` slots to the front of buffers of ``slots``, new ones if they differ.
+
+        All memory is taken first: where it runs out, keys and values are as they were.
+        """
+        buffers = (self.keys, self.values)
+        tails = [buffer[:, :, held - kept : held] for buffer in buffers]
+        if slots == self.slots:
+            tails = [tail.clone() for tail in tails]  # source and target overlap
+        else:
+            buffers = (_resized(self.keys, slots), _resized(self.values, slots))
+        for buffer, tail in zip(buffers, tails, strict=True):
+            buffer[:, :, :kept] = tail
+        self.keys, self.values = buffers
 
 
 class KVCache:
@@ -159,14 +169,8 @@ def _limit(window: int | None, capacity: int) -> int:
     return capacity if window is None else min(capacity, window - 1 + BLOCK)
 
 
-def _moved(buffer: Tensor, held: int, kept: int, slots: int) -> Tensor:
-    """Return a buffer of ``slots`` (the same one, if it has so many) that begins with the last ``kept`` of ``held``."""
-    tail = buffer[:, :, held - kept : held]
-    if buffer.shape[2] == slots:
-        tail = tail.clone()  # source and target overlap
-    else:
-        batch, heads, _, width = buffer.shape
-        with torch.inference_mode(mode=False):
-            buffer = torch.empty(batch, heads, slots, width, dtype=buffer.dtype, device=buffer.device)
-    buffer[:, :, :kept] = tail
-    return buffer
+def _resized(buffer: Tensor, slots: int) -> Tensor:
+    """Return an uninitialized buffer like this one, of ``slots``."""
+    batch, heads, _, width = buffer.shape
+    with torch.inference_mode(mode=False):
+        return torch.empty(batch, heads, slots, width, dtype=buffer.dtype, device=buffer.device)
