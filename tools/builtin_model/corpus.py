@@ -21,7 +21,7 @@ FOLDER = Path(__file__).parent
 TOPIC_FILES = ("manners", "commands", "flags", "ideas")
 MANNERS = frozenset({"greeting", "thanks", "goodbye", "how_are_you"})
 """Topics that nobody asks about with a context around the question."""
-OTHER_SHARE = 0.24
+OTHER_SHARE = 0.32
 """Part of the questions that are about anything else."""
 
 
@@ -137,11 +137,11 @@ class Asker:
 
     def _about_other(self) -> str:
         draw = self._rng.random()
-        if draw < 0.20:
+        if draw < 0.16:
             return self._framed_noun(self._draw(self._other["nouns"]))
-        if draw < 0.42:
+        if draw < 0.33:
             return self._framed_verb(self._draw(self._other["verbs"]))
-        if draw < 0.70:
+        if draw < 0.60:
             return self._draw(self._other["say"])
         if draw < 0.86:
             return self._draw_even(self._other["near"])

@@ -53,14 +53,21 @@ def config(vocabulary: int = VOCABULARY) -> MistralConfig:
 class Compact:
     """Which tokens have a row of their own: token id <-> compact id."""
 
-    def __init__(self, samples: Iterable[Sample], least: int) -> None:
-        """Give a row to every token of an answer and to those that questions hold ``least`` times or more."""
+    def __init__(self, samples: Iterable[Sample], least: int, start: MistralForCausalLM | None = None) -> None:
+        """Give a row to every token of an answer and to those that questions hold ``least`` times or more.
+
+        A model to ``start`` from has its rows already: every one that differs from the unknown one.
+        """
         seen: Counter[int] = Counter()
         spoken: set[int] = set()
         for sample in samples:
             seen.update(sample.ids)
             spoken.update(token for token, learnt in zip(sample.ids, sample.learnt, strict=True) if learnt)
         self.known = sorted(token for token, times in seen.items() if times >= least or token in spoken)
+        if start is not None:
+            table = start.get_input_embeddings().weight
+            shared = table.mode(dim=0).values  # most tokens are unknown
+            self.known = (table != shared).any(dim=1).nonzero().flatten().tolist()
         self.spoken = sorted(spoken)
         self._row = {token: row for row, token in enumerate(self.known, start=1)}
 

@@ -1,12 +1,13 @@
 """Trains the built-in guide on a CPU and writes its folder. The evaluation's questions are kept out of the training.
 
     export OMP_WAIT_POLICY=passive
-    python -m tools.builtin_model.train --out FIRST
-    python -m tools.builtin_model.train --start FIRST --steps 1000 --rate 2.5e-3
+    python -m tools.builtin_model.train --out /tmp/first
+    python -m tools.builtin_model.train --start /tmp/first --steps 1000 --rate 2.5e-3 --out /tmp/second
+    python -m tools.builtin_model.train --start /tmp/second --seed 2027 --steps 500 --rate 2e-3
 
 The first command learns to tell what is asked: answers are cut after a few tokens, which is where the guide decides, so
 that a second of work sees twice the questions. The second mends the answers' ends, in dialogues of several turns and
-against the full vocabulary.
+against the full vocabulary; the third does so once more on other dialogues.
 """
 
 from __future__ import annotations
@@ -55,8 +56,8 @@ FIRST = (
     Phase(share=0.06, tokens=4096, most_turns=5, short=0, everything=True),
 )
 SECOND = (
-    Phase(share=0.80, tokens=3072, most_turns=3, short=0.7, everything=False),
-    Phase(share=0.20, tokens=3072, most_turns=4, short=0.5, everything=True),
+    Phase(share=0.80, tokens=3072, most_turns=9, short=0.8, everything=False),
+    Phase(share=0.20, tokens=3072, most_turns=9, short=0.5, everything=True),
 )
 
 
@@ -132,10 +133,11 @@ def train(steps: int, seed: int, dropout: float, peak: float, start: Path | None
     encoder = Encoder()
     extra, held_out = split_phrasings()
     asker = Asker(rng, encoder.words(), extra, forbidden())
-    compact = Compact((encoder.sample(dialogue) for dialogue in asker.dialogues(25_000)), least=5)
+    begun = evaluate.load(start) if start else None
+    compact = Compact((encoder.sample(dialogue) for dialogue in asker.dialogues(25_000)), 5, begun)
     guide = Guide(compact, dropout)
-    if start:
-        shrink(evaluate.load(start), guide, compact)
+    if begun:
+        shrink(begun, guide, compact)
         rng.seed(seed + 1)  # other dialogues than those of the first command
     log.info("%d rows, %d spoken, %d held out, %d parameters here", compact.size, len(compact.spoken), len(held_out),
              sum(parameter.numel() for parameter in guide.parameters()))  # fmt: skip
