@@ -1,4 +1,4 @@
-"""The roof: the table of commands, and errors turned into one line and an exit code. Knows no command's insides."""
+"""The roof: the program made of its commands; errors become one line and an exit code. Knows no command's insides."""
 
 from __future__ import annotations
 
@@ -16,9 +16,11 @@ from typing import Annotated, Any, Final, Literal, NoReturn
 import typer
 
 from mistral_cli import __version__
-from mistral_cli.commands.lazy import CONTEXT, Color, Command, Debug, LazyGroup
+from mistral_cli.commands.lazy import CONTEXT, Color, Debug, LazyGroup
+from mistral_cli.commands.misuse import explain
 from mistral_cli.commands.start import Invocation
-from mistral_cli.errors import MistralError, OutOfMemoryError, UsageError
+from mistral_cli.commands.table import COMMANDS
+from mistral_cli.errors import MistralError, OutOfMemoryError
 from mistral_cli.ui.console import Console
 from mistral_cli.ui.stdin import Stdin
 
@@ -27,19 +29,9 @@ COMPLETE_VAR: Final = "_MISTRAL_COMPLETE"
 CLOSED_PIPE: Final = 141
 INTERRUPTED: Final = 130
 
-COMMANDS: Final = (
-    Command("gen", "mistral_cli.commands.gen", "gen", "Answer one prompt: for questions, pipes and scripts."),
-    Command("chat", "mistral_cli.commands.chat", "chat", "Hold a conversation in the terminal."),
-    Command("show", "mistral_cli.commands.show", "show", "Tell what a model is, from its files alone."),
-    Command("pull", "mistral_cli.commands.pull", "pull", "Download a model from the Hugging Face hub."),
-    Command("tokens", "mistral_cli.commands.tokens", "tokens", "Show the tokens that would be sent to a model."),
-    Command("doctor", "mistral_cli.commands.doctor", "doctor", "Check this installation and say what to mend."),
-)
-"""Every command, in the order of the help. A command returns its exit code, or None for 0."""
-
 
 class Program(LazyGroup):
-    """``mistral``: the table above."""
+    """``mistral``: the table of commands."""
 
     rows = COMMANDS
 
@@ -122,20 +114,15 @@ def run(args: list[str], invocation: Invocation) -> int:
     except typer.Exit as leaving:
         code = leaving.exit_code
     except typer.TyperException as error:
-        named = next((f" {row.name}" for row in COMMANDS if row.name in args), "")
-        raise UsageError(_as_sentence(error.format_message()), f"See `{PROGRAM}{named} --help`.") from error
+        raise explain(error, PROGRAM, [row.name for row in COMMANDS], args) from error
     return code if isinstance(code, int) else 0
-
-
-def _as_sentence(text: str) -> str:
-    return text if text.endswith((".", "?", "!")) else f"{text}."
 
 
 def guarded(job: Callable[[Invocation], int]) -> int:
     """Do ``job``; say in one line why it failed, and return the exit code of the contract."""
     invocation = Invocation()
     try:
-        with _noting_ctrl_c(invocation):
+        with _noting_ctrl_c(invocation), _clear_screen(invocation):
             return job(invocation)
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -164,14 +151,25 @@ def _noting_ctrl_c(invocation: Invocation) -> Iterator[None]:
         invocation.was_interrupted = True
         raise KeyboardInterrupt
 
-    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+    before = signal.getsignal(signal.SIGINT)
+    if before not in (signal.SIG_DFL, signal.default_int_handler):
         yield
         return
     signal.signal(signal.SIGINT, interrupt)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGINT, before)
+
+
+@contextlib.contextmanager
+def _clear_screen(invocation: Invocation) -> Iterator[None]:
+    """Leave no line of progress behind, however the command ends: an error or the shell's prompt would follow it."""
+    try:
+        yield
+    finally:
+        if invocation.console is not None:
+            invocation.console.clear_status()
 
 
 def _describe(error: OSError) -> str:
@@ -224,7 +222,7 @@ def prepare_process() -> None:
 
 
 def main() -> NoReturn:
-    """Run ``mistral``: the entry point of the installed command."""
+    """Run ``mistral``."""
     prepare_process()
     if COMPLETE_VAR in os.environ:
         from typer._completion_classes import completion_init

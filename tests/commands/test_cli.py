@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import importlib
 import inspect
 import os
 import re
+import shlex
 import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,15 +16,15 @@ from typing import TYPE_CHECKING
 import pytest
 from command_line import mistral
 
+from fakes import fake_console
 from mistral_cli import __version__, errors
-from mistral_cli.cli import COMMANDS, guarded
+from mistral_cli.cli import COMMANDS, build, guarded
+from mistral_cli.commands.start import Invocation
 from mistral_cli.limits import LIMITS
 from mistral_cli.settings.options import OPTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from mistral_cli.commands.start import Invocation
 
 
 @pytest.fixture(autouse=True)
@@ -53,7 +55,16 @@ def test_every_command_has_help_under_both_flags(name: str, capfd) -> None:
     assert short.code == 0
     assert short.out.startswith(f"Usage: mistral {name} ")
     assert "--debug" in short.out
+    assert "<str>" not in short.out
+    assert "{" not in short.out
     assert "--color" in short.out
+
+
+@pytest.mark.parametrize("line", [line for row in COMMANDS for line in row.examples])
+def test_an_example_of_the_help_can_be_typed_as_it_stands(line: str) -> None:
+    words = shlex.split(line[line.index("mistral ") :])
+    command = build().get_command(None, words[1])
+    command.make_context(words[1], words[2:], obj=Invocation())  # typer refuses what it does not know
 
 
 def test_bare_mistral_without_a_terminal_is_the_help(capfd) -> None:
@@ -80,32 +91,38 @@ def test_gen_has_every_option_there_is() -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["nope"], "No such command 'nope'. See `mistral --help`."),
-        (["gne"], "No such command 'gne'. Did you mean 'gen'? See `mistral --help`."),
-        (["--nope"], "No such option: --nope"),
+        (["nope"], "There is no command 'nope'. See `mistral --help`."),
+        (["gne"], "There is no command 'gne'. Did you mean gen? See `mistral --help`."),
+        (["--nope"], "There is no option --nope. See `mistral --help`."),
         (
             ["gen", "--temprature", "1", "x"],
-            "No such option: --temprature (Possible options: --temperature, --template).",
+            "There is no option --temprature. Did you mean --temperature? See `mistral gen --help`.",
         ),
-        (["gen", "a", "b"], "Got unexpected extra argument(s) (b). See `mistral gen --help`."),
+        (["gen", "what", "is", "it"], "There is more than one prompt: is it. Put quotes around the whole text."),
+        (["tokens", "a", "b"], "There is more than one prompt: b. Put quotes around the whole text."),
+        (["doctor", "a"], "Nothing is done with a. See `mistral doctor --help`."),
+        (["show"], "Missing argument 'MODEL'. See `mistral show --help`."),
         (["gen", "-t"], "Option '-t' requires an argument. See `mistral gen --help`."),
         (["gen", "a", "-p", "b"], "The prompt is given twice"),
-        (["gen", "-t", "hot", "x"], "Invalid value for '-t' / '--temperature'"),
+        (["gen", "-t", "hot", "x"], "--temperature is 'hot', but must be a number, 0 to 100."),
+        (["gen", "-n", "1.5", "x"], "--max-tokens is '1.5', but must be a whole number, 1 or more."),
+        (["gen", "--threads", "two", "x"], "--threads is 'two', but must be a whole number."),
         (["gen", "-t", "-1", "x"], "--temperature is -1.0, but must be 0 to 100."),
         (["gen", "-t", "nan", "x"], "--temperature is nan, but must be 0 to 100."),
         (["gen", "--top-p", "2", "x"], "--top-p is 2.0, but must be above 0, up to 1."),
         (["gen", "--top-p", "0", "x"], "--top-p is 0.0, but must be above 0, up to 1."),
         (["gen", "-n", "0", "x"], "--max-tokens is 0, but must be 1 or more."),
         (["gen", "--seed", "-1", "x"], "--seed is -1, but must be 0 to"),
-        (["gen", "--logit-bias", "5", "x"], "--logit-bias is ['5'], but must be ID=BIAS"),
-        (["gen", "--stop", "", "x"], "--stop is [''], but must be text of one character or more."),
-        (["gen", "--order", "up", "x"], "'temperature-first', 'temperature-last'"),
+        (["gen", "--logit-bias", "5", "x"], "--logit-bias is '5', but must be ID=BIAS"),
+        (["gen", "--stop", "", "x"], "--stop is '', but must be text of one character or more."),
+        (["gen", "--order", "up", "x"], "--order: 'up' is not one of 'temperature-first', 'temperature-last'."),
         (["gen", "-f", "/nothing/there", "x"], "/nothing/there cannot be read: No such file or directory."),
         (["gen", "-s", "a", "--system-file", "b", "x"], "--system and --system-file are both given"),
         (
             ["gen", "-o", "/nothing/there", "x"],
             "--output: /nothing/there cannot be written: No such file or directory.",
         ),
+        (["gen", "-o", "", "x"], "--output is empty, but must be the name of a file."),
         (["gen", "--logprobs", "2", "x"], "--logprobs needs --json"),
         (["gen", ""], "The prompt is empty."),
         (["chat"], "stdin is not a terminal"),
@@ -163,6 +180,20 @@ def test_a_library_that_ctrl_c_broke_is_ctrl_c_and_no_defect(capfd) -> None:
     assert guarded(job) == 130
     assert capfd.readouterr() == ("", "")
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+@pytest.mark.parametrize("end", [KeyboardInterrupt(), errors.MistralError("It broke."), SystemExit(143)])
+def test_no_line_of_progress_stays_behind(end: BaseException) -> None:
+    screen = fake_console(terminal=True)
+
+    def job(invocation: Invocation) -> int:
+        invocation.console = screen
+        screen.status("Loading ...")
+        raise end
+
+    with contextlib.suppress(SystemExit):
+        guarded(job)
+    assert screen.err.file.text.startswith("\r\x1b[KLoading ...\r\x1b[K")
 
 
 def test_no_memory_left_is_exit_code_5(capfd) -> None:

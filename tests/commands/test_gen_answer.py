@@ -131,7 +131,7 @@ def test_nobody_set_anything() -> None:
 
 
 def test_an_empty_stop_string_is_refused_before_anything_is_loaded() -> None:
-    with pytest.raises(UsageError, match=r"--stop is \[''\], but must be text of one character or more"):
+    with pytest.raises(UsageError, match=r"--stop is '', but must be text of one character or more"):
         ask(prompt="P", stop=[""])
 
 

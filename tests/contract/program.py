@@ -19,6 +19,7 @@ from fakes import BASE_INFO, FAKE_INFO, FakeBackend
 from mistral_cli.cli import guarded, prepare_process
 from mistral_cli.commands.chat import run_chat
 from mistral_cli.commands.gen import run_gen
+from mistral_cli.errors import MistralError
 from mistral_cli.settings.load import load_settings
 from mistral_cli.ui.console import Console
 from mistral_cli.ui.stdin import Stdin
@@ -40,10 +41,12 @@ def wait_at(gate: Path, number: int, cancel: Cancel | None) -> None:
 
 def job(spec: dict, invocation: Invocation) -> int:
     settings = load_settings(spec.get("flags", {}))
-    console = Console.open(choice=settings.color, quiet=settings.quiet)
+    console = invocation.console = Console.open(choice=settings.color, quiet=settings.quiet)
     backend = FakeBackend(
         answers=spec.get("answers", ["Hello there, friend."]), info=BASE_INFO if spec.get("is_base") else FAKE_INFO
     )
+    if "error" in spec:
+        backend.error = MistralError(spec["error"])
     if "gate" in spec:
         backend.before_piece = partial(wait_at, Path(spec["gate"]))
     run = {"gen": run_gen, "chat": run_chat}[spec["command"]]

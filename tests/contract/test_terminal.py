@@ -335,6 +335,12 @@ def test_gen_without_a_prompt_at_a_terminal_is_told_where_to_put_one(open_termin
     assert "The prompt is empty." in terminal.seen
 
 
+def test_an_error_stands_on_a_line_of_its_own_and_not_behind_the_progress(open_terminal) -> None:
+    terminal = open_terminal(fake("gen", error="It broke."), NO_COLOR="1")
+    assert terminal.end() == 1
+    assert "Reading the prompt: 1 of 1 tokens\r\x1b[Kerror: It broke.\r\n" in terminal.seen
+
+
 def test_gen_renders_markdown_at_a_terminal_when_asked(open_terminal) -> None:
     terminal = open_terminal(fake(flags={"prompt": "P", "markdown": True}, answers=["# Head\n\n- *item*\n\n`x`\n"]))
     assert terminal.end() == 0

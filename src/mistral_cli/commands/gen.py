@@ -125,6 +125,7 @@ def _check(settings: Settings) -> None:
     reads_dash = "-" in (*settings.file, settings.system_file)
     rules = (
         (settings.logprobs is not None and not as_json, "logprobs", "needs --json: only there is a place for them"),
+        (settings.output == "", "output", "is empty, but must be the name of a file"),
         (settings.lines and not settings.stdin, "lines", "reads stdin, but --no-stdin leaves it alone"),
         (settings.lines and reads_dash, "lines", "reads stdin itself, so that `-` cannot be one of the files"),
     )

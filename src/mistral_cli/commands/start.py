@@ -19,6 +19,8 @@ class Invocation:
     color: str | None = None
     debug: bool | None = None
     was_interrupted: bool = False
+    console: Console | None = None
+    """What the command writes through, once it is open."""
 
 
 def start(ctx: typer.Context, flags: Mapping[str, object] | None = None) -> tuple[Settings, Console]:
@@ -30,7 +32,7 @@ def start(ctx: typer.Context, flags: Mapping[str, object] | None = None) -> tupl
     invocation: Invocation = ctx.obj
     settings = load_settings({**(flags or {}), "color": invocation.color, "debug": invocation.debug})
     invocation.color, invocation.debug = settings.color, settings.debug
-    console = Console.open(choice=settings.color, quiet=settings.quiet)
+    console = invocation.console = Console.open(choice=settings.color, quiet=settings.quiet)
     for text in settings.warnings:
         console.warning(text)
     return settings, console

@@ -112,17 +112,17 @@ class Console:
 
     def answer(self, text: str) -> None:
         """Write the next piece of the answer, on the screen when this returns."""
-        self._clear_status()
+        self.clear_status()
         self.out.write_untrusted(text)
 
     def rendered(self, text: str) -> None:
         """Write text that was laid out and made safe already."""
-        self._clear_status()
+        self.clear_status()
         self.out.write(text)
 
     def line(self, text: str) -> None:
         """Write one line (or several) of a result; untrusted."""
-        self._clear_status()
+        self.clear_status()
         self.out.write(self.out.safe(text) + "\n")
 
     def json(self, value: object) -> None:
@@ -162,7 +162,8 @@ class Console:
             self._put(_CLEAR_LINE + self._styled(line, "notice"))
             self._status = True
 
-    def _clear_status(self) -> None:
+    def clear_status(self) -> None:
+        """Take the line that ``status`` showed off the screen."""
         if self._status:
             self._status = False
             self._put(_CLEAR_LINE)
@@ -173,7 +174,7 @@ class Console:
         self._tell(f"{self._styled(kind + ':', kind)} {line}")
 
     def _tell(self, line: str) -> None:
-        self._clear_status()
+        self.clear_status()
         self._put(line + "\n")
 
     def _styled(self, text: str, style: str) -> str:
@@ -192,6 +193,6 @@ class Console:
 
     def ask(self, question: str) -> bool:
         """Ask on stderr; True for yes. Anything else, and the end of input, is no."""
-        self._clear_status()
+        self.clear_status()
         self._put(self.err.safe(question) + " [y/N] ")
         return sys.stdin.readline().strip().lower() in ("y", "yes")
