@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import signal
 import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from processes import fake, read_until
+from processes import fake, read_until, run
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,6 +28,23 @@ def test_ctrl_c_prints_the_partial_answer_and_ends_with_130(tmp_path: Path) -> N
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=30)
     assert (process.returncode, out, err) == (130, b"\n", b"(stopped)\n")
+
+
+def test_ctrl_c_while_the_program_is_still_imported_ends_it_without_a_word() -> None:
+    script = """
+import os, signal, sys
+
+class PressCtrlC:
+    def find_spec(name, path=None, target=None):
+        if name == "typer":
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, PressCtrlC)
+from mistral_cli.__main__ import main
+main()
+"""
+    done = run([sys.executable, "-c", script, "--help"])
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, b"", b"")
 
 
 @pytest.mark.parametrize("flags", [{}, {"lines": True}])
