@@ -97,8 +97,16 @@ def test_markdown_in_a_file_is_what_the_model_said(tmp_path: Path) -> None:
     assert (tmp_path / "a.md").read_text() == "# a\n"
 
 
-def test_a_dash_is_stdout() -> None:
-    assert ask(prompt="P", output="-").out == "Hello there, friend.\n"
+@pytest.mark.parametrize("name", ["-", "/dev/stdout", "/dev/fd/1"])
+def test_stdout_may_be_named(name: str) -> None:
+    assert ask(prompt="P", output=name).out == "Hello there, friend.\n"
+
+
+def test_a_file_that_somebody_else_opened_is_written_to_and_not_replaced(tmp_path: Path) -> None:
+    (tmp_path / "log").touch()
+    with (tmp_path / "log").open("rb") as log:
+        ask(prompt="P", output=f"/dev/fd/{log.fileno()}")
+        assert log.read() == b"Hello there, friend.\n"
 
 
 def test_a_new_file_has_the_mode_the_user_s_umask_gives_and_an_old_one_keeps_its_own(tmp_path: Path) -> None:
