@@ -15,6 +15,7 @@ from mistral_cli.engine.host_memory import peak_resident
 from mistral_cli.engine.plan import CHUNK
 from mistral_cli.engine.prefix import KeptSequence
 from mistral_cli.engine.sampler import Seen, next_id
+from mistral_cli.weights.allocate import is_out_of_memory
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Generator, Iterator, Sequence
@@ -140,7 +141,7 @@ class NativeEngine:
         try:
             logits, _ = self.model(tokens, self._kept.cache, last_only=True, on_layer=answer.check)
         except RuntimeError as error:
-            if isinstance(error, torch.OutOfMemoryError) or "allocate memory" in str(error):
+            if is_out_of_memory(error):
                 raise out_of_memory(error) from error
             raise
         self._kept.add(ids)

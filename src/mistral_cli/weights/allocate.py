@@ -21,12 +21,16 @@ def allocate(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -
     """
     try:
         return torch.empty(shape, dtype=dtype, device=device)
-    except torch.OutOfMemoryError as error:
-        raise _too_little(shape, dtype, device) from error
     except RuntimeError as error:
-        if "allocate memory" not in str(error):  # how torch's allocator for the CPU says it
-            raise
-        raise _too_little(shape, dtype, device) from error
+        if is_out_of_memory(error):
+            raise _too_little(shape, dtype, device) from error
+        raise
+
+
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Tell whether torch found no memory: CUDA has an error of its own, the CPU and Apple's GPUs only their words."""
+    words = str(error)
+    return isinstance(error, torch.OutOfMemoryError) or "allocate memory" in words or "out of memory" in words
 
 
 def _too_little(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> OutOfMemoryError:
