@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import torch
+
 from mistral_cli.backends.generation_config import read_generation_config
 from mistral_cli.contract import Done, ModelInfo, Notice, TextDelta, TokenDrawn, TokenInfo, TokensDone
 from mistral_cli.engine.device import choose_device
@@ -21,7 +23,7 @@ from mistral_cli.errors import ContextError, UsageError
 from mistral_cli.text.stream import TextStream
 from mistral_cli.text.template import encode_prompt
 from mistral_cli.text.tokenizer import check_vocabulary, load_tokenizer
-from mistral_cli.weights.checkpoint import DTYPES, load_model
+from mistral_cli.weights.checkpoint import DTYPES, STORED, load_model
 from mistral_cli.weights.config import read_args
 from mistral_cli.weights.files import find_files, read_tensors
 from mistral_cli.weights.formats import main_dtype
@@ -29,14 +31,9 @@ from mistral_cli.weights.formats import main_dtype
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 
-    import torch
-
     from mistral_cli.contract import Cancel, EngineEvent, Event, Prompt, SamplingParams, Tool
     from mistral_cli.text.tokenizer import Tokenizer
     from mistral_cli.weights.files import CheckpointFiles
-
-_STORED = {"BF16": "bfloat16", "F16": "float16", "F32": "float32", "F64": "float64"}
-"""What safetensors calls a dtype -> what it is called in ``DTYPES``."""
 
 
 def load_native(
@@ -96,8 +93,10 @@ def _choose_dtype(asked: str | None, files: CheckpointFiles, device: torch.devic
         raise UsageError(f"--dtype is {asked!a:.40}, but must be one of {', '.join(DTYPES)}.")
     if asked == "float64" and device.type == "mps":
         raise UsageError("--dtype float64 cannot be used: Apple's GPUs do not compute in it.", "Take float32.")
+    if asked is not None:
+        return DTYPES[asked]
     # a type that is not in the table is refused, by name, when the weights are read
-    return DTYPES[asked or _STORED.get(main_dtype(read_tensors(files).values()), "bfloat16")]
+    return STORED.get(main_dtype(read_tensors(files).values()), torch.bfloat16)
 
 
 @dataclass(slots=True, kw_only=True)
