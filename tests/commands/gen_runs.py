@@ -44,7 +44,7 @@ def ask(
     backend, console = backend or FakeBackend(), console or fake_console()
     loads: list[object] = []
 
-    def load(_settings: object, _console: object) -> FakeBackend:
+    def load(_settings: object, _console: object, _prompt: object) -> FakeBackend:
         loads.append(backend)
         return backend
 

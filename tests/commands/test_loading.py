@@ -10,8 +10,8 @@ import pytest
 from fakes import fake_console
 from mistral_cli.commands.loading import open_backend
 from mistral_cli.commands.threads import choose_threads, granted_cores
-from mistral_cli.contract import Done, SamplingParams
-from mistral_cli.errors import ModelNotFoundError
+from mistral_cli.contract import Done, Message, SamplingParams
+from mistral_cli.errors import ContextError, ModelNotFoundError
 from mistral_cli.settings.load import load_settings
 from mistral_cli.weights.hub import DEFAULT_MODEL
 from tiny_models import write_tiny_model
@@ -87,6 +87,20 @@ def test_a_tiny_model_gets_one_thread_or_those_asked_for(tiny: Path, asked: int 
 
     open_backend(load_settings({"model": str(tiny), "threads": asked}), fake_console())
     assert torch.get_num_threads() == expected
+
+
+@pytest.mark.parametrize("text", ["a " * 300, " " * 1_200_000, "[INST]" * 100])
+def test_a_prompt_that_cannot_fit_is_refused_before_the_weights_are_read(tiny: Path, tmp_path: Path, text: str) -> None:
+    (tmp_path / "config.json").write_bytes((tiny / "config.json").read_bytes())  # there are no weights here
+    settings = load_settings({"model": str(tmp_path), "context": 200})
+    with pytest.raises(ContextError, match=r"takes [0-9,]+ tokens or more, but the context holds 200,"):
+        open_backend(settings, fake_console(), (Message(role="user", content=text),))
+
+
+def test_a_long_prompt_that_fits_is_not_refused(tiny: Path) -> None:
+    prompt = (Message(role="user", content="a " * 300),)
+    backend = open_backend(load_settings({"model": str(tiny), "context": 400}), fake_console(), prompt)
+    assert 300 <= backend.count(prompt) < 400
 
 
 def test_a_large_model_gets_the_cores_that_are_granted() -> None:

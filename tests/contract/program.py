@@ -50,7 +50,7 @@ def job(spec: dict, invocation: Invocation) -> int:
     if "gate" in spec:
         backend.before_piece = partial(wait_at, Path(spec["gate"]))
     run = {"gen": run_gen, "chat": run_chat}[spec["command"]]
-    code = run(settings, console, stdin=Stdin.open(), load=lambda _settings, _console: backend)
+    code = run(settings, console, stdin=Stdin.open(), load=lambda *_: backend)
     return code or 0
 
 

@@ -14,7 +14,7 @@ from mistral_cli.commands.loading import open_backend, sampling_params
 from mistral_cli.commands.output import open_target
 from mistral_cli.commands.prompt import Reader, build_prompt, read_parts, read_system
 from mistral_cli.commands.start import start
-from mistral_cli.contract import Backend
+from mistral_cli.contract import Backend, Prompt
 from mistral_cli.errors import MistralError, UsageError
 from mistral_cli.settings.options import Settings
 from mistral_cli.ui.console import Console
@@ -75,7 +75,9 @@ def gen(
     return run_gen(settings, console, stdin=Stdin.open(), load=open_backend)
 
 
-def run_gen(settings: Settings, console: Console, *, stdin: Stdin, load: Callable[[Settings, Console], Backend]) -> int:
+def run_gen(
+    settings: Settings, console: Console, *, stdin: Stdin, load: Callable[[Settings, Console, Prompt | None], Backend]
+) -> int:
     """Read the prompt, load the model, answer; return the exit code. Everything wrong with the flags is said first.
 
     Raises:
@@ -84,11 +86,10 @@ def run_gen(settings: Settings, console: Console, *, stdin: Stdin, load: Callabl
     _check(settings)
     reader = Reader(stdin=stdin, console=console)
     system, parts = read_system(settings, reader), read_parts(settings, reader)
-    if not settings.lines:
-        build_prompt(parts, settings, system, is_base=False)
+    prompt = None if settings.lines else build_prompt(parts, settings, system, is_base=False)
     failure, cancel = None, Interrupt()
     with open_target(settings.output, console) as target:
-        backend = load(settings, console)
+        backend = load(settings, console, prompt)
         params = sampling_params(settings, backend.defaults)
         job = Job(
             backend=backend,

@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from mistral_cli.commands.show_facts import USUAL_CONTEXT
 from mistral_cli.commands.threads import choose_threads, granted_cores
-from mistral_cli.contract import Backend, SamplingParams
+from mistral_cli.contract import Backend, Prompt, SamplingParams
+from mistral_cli.errors import ContextError
 from mistral_cli.settings.options import SAMPLING, Settings
 from mistral_cli.ui.console import Console
 
 
-def open_backend(settings: Settings, console: Console) -> Backend:
+def open_backend(settings: Settings, console: Console, prompt: Prompt | None = None) -> Backend:
     """Load the model that the settings name, else the default if it is on the disk, else the built-in guide.
 
     Raises:
+        ContextError: ``prompt``, where it is known already, is longer than the context can be.
         ModelNotFoundError, CheckpointError, OutOfMemoryError, UsageError: as ``find_or_offer`` and ``load_native`` do.
     """
     from mistral_cli.commands.pull import find_or_offer
@@ -24,6 +27,8 @@ def open_backend(settings: Settings, console: Console) -> Backend:
     path = find_or_offer(name, settings.revision, console)
     if settings.model is None:
         _say_what_was_chosen(name, console)
+    if prompt is not None:
+        _refuse_too_long(prompt, path, settings)
     console.status(f"Loading {name} …")
     return _load(name, path, settings)
 
@@ -35,6 +40,27 @@ def _say_what_was_chosen(name: str, console: Console) -> None:
         console.notice(
             f"No model named and {DEFAULT_MODEL} is not on this disk: the small built-in guide answers. "
             f"For the real one: mistral pull {DEFAULT_MODEL}"
+        )
+
+
+def _refuse_too_long(prompt: Prompt, path: Path, settings: Settings) -> None:
+    """Count before the weights are read: those of a large model take minutes. The back end counts again, exactly."""
+    from mistral_cli.text.template import encode_prompt
+    from mistral_cli.text.tokenizer import load_tokenizer
+    from mistral_cli.weights.config import read_args
+
+    most = min(settings.context or USUAL_CONTEXT, read_args(path).max_position_embeddings)
+    texts = [prompt] if isinstance(prompt, str) else [message.content for message in prompt]
+    if sum(map(len, texts)) < most:  # a token is a character or more, nearly always
+        return
+    tokenizer = load_tokenizer(path, template=settings.template)
+    fewest = sum(map(tokenizer.fewest_tokens, texts))
+    if fewest < most and not tokenizer.is_base:
+        fewest = len(encode_prompt(tokenizer, prompt).ids)
+    if fewest >= most:
+        raise ContextError(
+            f"The prompt takes {fewest:,} tokens or more, but the context holds {most:,}, answer included.",
+            "Shorten it, or raise --context where the model allows more.",
         )
 
 
