@@ -65,6 +65,20 @@ def test_lines_come_one_by_one_without_their_ends() -> None:
     assert list(fake_stdin(b"a\r\nb\n\nc").lines(lambda: None, print)) == ["a", "b", "", "c"]
 
 
+def test_of_many_lines_that_are_not_utf8_the_first_is_warned_of() -> None:
+    warnings: list[str] = []
+    assert list(fake_stdin(b"a\nb\xff\nc\xff\n").lines(lambda: None, warnings.append)) == ["a", "b\ufffd", "c\ufffd"]
+    assert warnings == ["line 2 of stdin is not valid UTF-8 (byte 1); what is not is read as U+FFFD."]
+
+
+def test_a_line_that_is_too_long_is_an_error_in_its_place_and_the_next_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "INPUT_LIMIT", 8)
+    first, long, exact, last = fake_stdin(b"a\n" + b"b" * 30 + b"\n1234567\nc").lines(lambda: None, print)
+    assert (first, exact, last) == ("a", "1234567", "c")
+    assert isinstance(long, ContextError)
+    assert "line 2 of stdin holds more than 8 bytes" in long.message
+
+
 def test_waiting_is_said_once_the_patience_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "SAY_WAITING_AFTER", 0.01)
     reading, writing = os.pipe()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mistral_cli.commands.job import Job
 from mistral_cli.commands.prompt import Reader
-from mistral_cli.errors import MistralError, PartialFailureError, UsageError
+from mistral_cli.errors import ContextError, MistralError, PartialFailureError, UsageError
 
 
 def answer_lines(job: Job, reader: Reader) -> PartialFailureError | None:
@@ -17,13 +17,15 @@ def answer_lines(job: Job, reader: Reader) -> PartialFailureError | None:
             break
     if not failed:
         return None
-    return PartialFailureError(f"{failed} of {count} lines failed.", 'Their objects hold the reason in "error".')
+    return PartialFailureError(f"{failed} of {count} lines failed.", 'Each has an object that says why: "error".')
 
 
-def _answer_line(job: Job, number: int, text: str) -> bool:
+def _answer_line(job: Job, number: int, text: str | ContextError) -> bool:
     """Answer one line; tell whether that went well."""
     form = job.json(line=number)
     try:
+        if isinstance(text, ContextError):
+            raise text
         if not text:
             raise UsageError("The line is empty.")
         job.answer(job.prompt(text), form)
