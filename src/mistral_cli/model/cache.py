@@ -74,22 +74,15 @@ class LayerCache:
         else:
             kept = min(self.window - 1, held)
             self._move(held, kept, max(self._limit, kept + tokens))
-            self.first = start - kept
 
     def _move(self, held: int, kept: int, slots: int) -> None:
-        """Put the last ``kept`` of ``held`` slots to the front of buffers of ``slots``, new ones if they differ.
+        """Put the last ``kept`` of ``held`` slots to the front of new buffers of ``slots``.
 
-        All memory is taken first: where it runs out, keys and values are as they were.
+        All changes at once and last: where memory runs out or Ctrl-C comes before, the layer is as it was.
         """
-        buffers = (self.keys, self.values)
-        tails = [buffer[:, :, held - kept : held] for buffer in buffers]
-        if slots == self.slots:
-            tails = [tail.clone() for tail in tails]  # source and target overlap
-        else:
-            buffers = (_resized(self.keys, slots), _resized(self.values, slots))
-        for buffer, tail in zip(buffers, tails, strict=True):
-            buffer[:, :, :kept] = tail
-        self.keys, self.values = buffers
+        keys = _moved(self.keys[:, :, held - kept : held], slots)
+        values = _moved(self.values[:, :, held - kept : held], slots)
+        self.keys, self.values, self.first = keys, values, self.first + held - kept
 
 
 class KVCache:
@@ -169,8 +162,10 @@ def _limit(window: int | None, capacity: int) -> int:
     return capacity if window is None else min(capacity, window - 1 + BLOCK)
 
 
-def _resized(buffer: Tensor, slots: int) -> Tensor:
-    """Return an uninitialized buffer like this one, of ``slots``."""
-    batch, heads, _, width = buffer.shape
+def _moved(tail: Tensor, slots: int) -> Tensor:
+    """Return a new buffer of ``slots`` that begins with ``tail``."""
+    batch, heads, kept, width = tail.shape
     with torch.inference_mode(mode=False):
-        return torch.empty(batch, heads, slots, width, dtype=buffer.dtype, device=buffer.device)
+        buffer = torch.empty(batch, heads, slots, width, dtype=tail.dtype, device=tail.device)
+    buffer[:, :, :kept] = tail
+    return buffer
