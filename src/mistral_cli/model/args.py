@@ -222,7 +222,7 @@ def _check_windows(args: ModelArgs) -> None:
     for window in windows:
         if window is not None and (not _is_whole(window) or window < 1):
             raise _wrong(
-                f"sliding_window is {_shown(window)}, but must be a whole number of 1 or more, none, or a tuple of these"
+                f"sliding_window is {_shown(window)}, but must be whole and 1 or more, none, or a tuple of these"
             )
 
 
