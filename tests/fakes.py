@@ -139,7 +139,7 @@ class FakeScreen(io.BytesIO):
 def fake_console(*, terminal: bool = False, color: bool = False, quiet: bool = False, columns: int = 80) -> Console:
     """Return a console whose ``out.file`` and ``err.file`` are ``FakeScreen``s."""
     streams = [
-        Stream(file=FakeScreen(), is_terminal=terminal, color=color, can_redraw=terminal, columns=columns)
+        Stream(file=FakeScreen(), is_terminal=terminal, color=color, can_redraw=terminal, measure=lambda: columns)
         for _ in range(2)
     ]
     return Console(out=streams[0], err=streams[1], quiet=quiet)

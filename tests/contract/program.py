@@ -1,7 +1,8 @@
 """The real ``gen`` or ``chat`` under the real roof, with a fake back end: a process of its own for streams and signals.
 
 Run as ``python program.py '{"command": "gen", "answers": […], "gate": PATH, "flags": {…}}'``. With a ``gate``, the
-back end says its first piece and then waits until that file exists, or Ctrl-C comes.
+back end says its first piece and then waits until that file exists, or Ctrl-C comes; with an ``error`` (the name of a
+class) that is what it raises.
 """
 
 from __future__ import annotations
@@ -16,10 +17,10 @@ from typing import TYPE_CHECKING
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from fakes import BASE_INFO, FAKE_INFO, FakeBackend
+from mistral_cli import errors
 from mistral_cli.cli import guarded, prepare_process
 from mistral_cli.commands.chat import run_chat
 from mistral_cli.commands.gen import run_gen
-from mistral_cli.errors import MistralError
 from mistral_cli.settings.load import load_settings
 from mistral_cli.ui.console import Console
 from mistral_cli.ui.stdin import Stdin
@@ -46,7 +47,7 @@ def job(spec: dict, invocation: Invocation) -> int:
         answers=spec.get("answers", ["Hello there, friend."]), info=BASE_INFO if spec.get("is_base") else FAKE_INFO
     )
     if "error" in spec:
-        backend.error = MistralError(spec["error"])
+        backend.error = getattr(errors, spec["error"])("It broke.")
     if "gate" in spec:
         backend.before_piece = partial(wait_at, Path(spec["gate"]))
     run = {"gen": run_gen, "chat": run_chat}[spec["command"]]

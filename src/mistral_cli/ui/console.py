@@ -12,15 +12,17 @@ import json
 import os
 import sys
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, BinaryIO, TextIO
 
 from mistral_cli.text.sanitize import Sanitizer, sanitize
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from mistral_cli.errors import MistralError
 
+USUAL_COLUMNS = 80
 _CLEAR_LINE = "\r\x1b[K"
 _STYLES = {"error": "1;31", "warning": "33", "notice": "2", "prompt": "1;32"}
 
@@ -46,7 +48,8 @@ class Stream:
     color: bool = False
     can_redraw: bool = False
     """Whether the cursor can be moved: a terminal that is not dumb."""
-    columns: int = 80
+    measure: Callable[[], int] = lambda: USUAL_COLUMNS
+    """Tells how wide the terminal is now: people resize it."""
     _sanitizer: Sanitizer = field(default_factory=Sanitizer)
 
     @classmethod
@@ -61,8 +64,13 @@ class Stream:
             is_terminal=is_terminal,
             color=wants_color(choice, is_terminal=is_terminal, environ=environ),
             can_redraw=is_terminal and environ.get("TERM", "dumb") != "dumb",
-            columns=_columns(file) if is_terminal else 80,
+            measure=partial(_columns, file),
         )
+
+    @property
+    def columns(self) -> int:
+        """How many columns the terminal has; 80 where there is none."""
+        return self.measure()
 
     def write(self, text: str) -> None:
         """Write trusted text (our own words and escapes) as it is.
@@ -86,9 +94,9 @@ class Stream:
 
 def _columns(file: TextIO) -> int:
     try:
-        return os.get_terminal_size(file.fileno()).columns or 80
+        return os.get_terminal_size(file.fileno()).columns or USUAL_COLUMNS
     except OSError:
-        return 80
+        return USUAL_COLUMNS
 
 
 @dataclass(slots=True, kw_only=True)
