@@ -78,3 +78,27 @@ def test_a_line_after_another_gets_the_answer_it_gets_alone(gen) -> None:
     together = [json.loads(line)["text"] for line in gen("--lines", stdin=b"one\ntwo\none\n").out.splitlines()]
     alone = [gen(question).out.removesuffix("\n") for question in ("one", "two", "one")]
     assert together == alone
+
+
+def test_what_is_not_set_is_taken_from_the_next_that_sets_it(capfd, tmp_path: Path, monkeypatch) -> None:
+    """Flags, environment, config, the model's generation_config.json, then temperature 0.7 and top_p 0.95."""
+    model, home = write_tiny_model(tmp_path / "model"), tmp_path / "home"
+    home.mkdir()
+    monkeypatch.setenv("MISTRAL_CLI_HOME", str(home))
+
+    def parameters(*flags: str) -> tuple[float, ...]:
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO()))
+        done = mistral(capfd, "gen", "-m", str(model), "-n", "1", "--threads", "1", "--json", *flags, "x")
+        assert (done.code, done.err) == (0, "")
+        used = json.loads(done.out)["parameters"]
+        return used["temperature"], used["top_p"], used["top_k"], used["min_p"]
+
+    assert parameters() == (0.7, 0.95, 0, 0)
+    (model / "generation_config.json").write_text('{"temperature": 0.1, "top_p": 0.1, "top_k": 1, "min_p": 0.1}')
+    assert parameters() == (0.1, 0.1, 1, 0.1)
+    (home / "config.toml").write_text("temperature = 0.2\ntop_p = 0.2\ntop_k = 2\n")
+    assert parameters() == (0.2, 0.2, 2, 0.1)
+    monkeypatch.setenv("MISTRAL_CLI_TEMPERATURE", "0.3")
+    monkeypatch.setenv("MISTRAL_CLI_TOP_P", "0.3")
+    assert parameters() == (0.3, 0.3, 2, 0.1)
+    assert parameters("--temperature", "0.4") == (0.4, 0.3, 2, 0.1)
