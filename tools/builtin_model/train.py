@@ -3,11 +3,12 @@
     export OMP_WAIT_POLICY=passive
     python -m tools.builtin_model.train --out /tmp/first
     python -m tools.builtin_model.train --start /tmp/first --steps 1000 --rate 2.5e-3 --out /tmp/second
-    python -m tools.builtin_model.train --start /tmp/second --seed 2027 --steps 500 --rate 2e-3
+    python -m tools.builtin_model.train --start /tmp/second --seed 2027 --steps 500 --rate 2e-3 --out /tmp/third
+    python -m tools.builtin_model.average /tmp/second /tmp/third
 
 The first command learns to tell what is asked: answers are cut after a few tokens, which is where the guide decides, so
 that a second of work sees twice the questions. The second mends the answers' ends, in dialogues of several turns and
-against the full vocabulary; the third does so once more on other dialogues.
+against the full vocabulary; the third does so once more on other dialogues. The mean of the two is what is shipped.
 """
 
 from __future__ import annotations
