@@ -10,12 +10,12 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator
 from functools import partial
-from types import FrameType
 from typing import Annotated, Any, Final, Literal, NoReturn
 
 import typer
 
 from mistral_cli import __version__
+from mistral_cli.commands.ending import ENDING, unwind_on, unwinding_on_ctrl_c
 from mistral_cli.commands.lazy import CONTEXT, Color, Debug, LazyGroup
 from mistral_cli.commands.misuse import explain
 from mistral_cli.commands.start import Invocation
@@ -122,7 +122,7 @@ def guarded(job: Callable[[Invocation], int]) -> int:
     """Do ``job``; say in one line why it failed, and return the exit code of the contract."""
     invocation = Invocation()
     try:
-        with _noting_ctrl_c(invocation), _clear_screen(invocation):
+        with unwinding_on_ctrl_c(), _clear_screen(invocation):
             return job(invocation)
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -137,29 +137,12 @@ def guarded(job: Callable[[Invocation], int]) -> int:
     except MemoryError:
         return _report(OutOfMemoryError("The machine has no memory left."), invocation)
     except Exception as error:  # noqa: BLE001 (the last net: a defect of ours is told in one line, too)
-        if invocation.was_interrupted:  # an import that Ctrl-C broke may fail with anything
-            return INTERRUPTED
+        if ENDING.number is not None:  # an import that a signal broke may fail with anything
+            return 128 + ENDING.number
         text = f"Unexpected {type(error).__name__}: {error}."
         return _report(MistralError(text, "This is a defect: run again with --debug and report it."), invocation)
-
-
-@contextlib.contextmanager
-def _noting_ctrl_c(invocation: Invocation) -> Iterator[None]:
-    """Remember that Ctrl-C came: libraries swallow the KeyboardInterrupt that they were imported under."""
-
-    def interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
-        invocation.was_interrupted = True
-        raise KeyboardInterrupt
-
-    before = signal.getsignal(signal.SIGINT)
-    if before not in (signal.SIG_DFL, signal.default_int_handler):
-        yield
-        return
-    signal.signal(signal.SIGINT, interrupt)
-    try:
-        yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        ENDING.number = None
 
 
 @contextlib.contextmanager
@@ -192,18 +175,6 @@ def _abandon_stdout() -> None:
         os.close(nowhere)
 
 
-def _leave_on(signals: tuple[str, ...]) -> None:
-    """Let these signals unwind the program, so that terminals and files are put right; ignored ones stay ignored."""
-
-    def leave(number: int, _frame: FrameType | None) -> NoReturn:
-        raise SystemExit(128 + number)
-
-    for name in signals:
-        number = getattr(signal, name, None)
-        if number is not None and signal.getsignal(number) == signal.SIG_DFL:
-            signal.signal(number, leave)
-
-
 def _use_utf8() -> None:
     """Read and write UTF-8 whatever the locale says: no locale may make a question or an answer fail."""
     for stream, errors in (
@@ -218,7 +189,7 @@ def _use_utf8() -> None:
 def prepare_process() -> None:
     """Make this process keep the contract: UTF-8 whatever the locale, and an orderly end at SIGTERM and SIGHUP."""
     _use_utf8()
-    _leave_on(("SIGTERM", "SIGHUP"))
+    unwind_on("SIGTERM", "SIGHUP")
 
 
 def main() -> NoReturn:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 from processes import fake, read_until, run
 
+from tiny_models import write_tiny_model
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -45,6 +47,24 @@ main()
 """
     done = run([sys.executable, "-c", script, "--help"])
     assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, b"", b"")
+
+
+def test_being_told_to_end_is_obeyed_even_where_a_library_swallows_it(tmp_path: Path) -> None:
+    script = """
+import contextlib, os, signal, sys
+
+class Swallow:
+    def find_spec(name, path=None, target=None):
+        if name == "torch":
+            with contextlib.suppress(BaseException):
+                os.kill(os.getpid(), signal.SIGTERM)
+
+sys.meta_path.insert(0, Swallow)
+from mistral_cli.__main__ import main
+main()
+"""
+    done = run([sys.executable, "-c", script, "gen", "-m", str(write_tiny_model(tmp_path)), "hello"])
+    assert (done.returncode, done.stdout, done.stderr) == (143, b"", b"")
 
 
 @pytest.mark.parametrize("flags", [{}, {"lines": True}])

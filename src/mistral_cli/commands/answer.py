@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 
+from mistral_cli.commands.ending import ENDING
 from mistral_cli.commands.forms import Form
 from mistral_cli.contract import Backend, Cancel, Done, Prompt, SamplingParams, TextDelta
 from mistral_cli.errors import MistralError
@@ -21,6 +22,7 @@ def answer(
     """
     try:
         for event in backend.stream(prompt, params, cancel=cancel):
+            ENDING.check()
             if isinstance(event, Done):
                 form.finish(event)
                 show_end(event, params.max_tokens, console)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from mistral_cli.commands.ending import ENDING
 from mistral_cli.commands.show_facts import USUAL_CONTEXT
 from mistral_cli.commands.threads import choose_threads, granted_cores
 from mistral_cli.contract import Backend, Prompt, SamplingParams
@@ -69,6 +70,7 @@ def _load(name: str, path: Path, settings: Settings) -> Backend:
 
     from mistral_cli.backends.native import load_native
 
+    ENDING.check()
     torch.set_num_threads(settings.threads or granted_cores())
     backend = load_native(
         path,
@@ -78,6 +80,7 @@ def _load(name: str, path: Path, settings: Settings) -> Backend:
         context=settings.context,
         template=settings.template,
     )
+    ENDING.check()
     torch.set_num_threads(choose_threads(settings.threads, backend.info.parameters))
     return backend
 

@@ -14,11 +14,10 @@ from mistral_cli.ui.console import Console
 
 @dataclass(slots=True, kw_only=True)
 class Invocation:
-    """What the roof must know when a command has failed: how to say so, and whether Ctrl-C was the reason."""
+    """What the roof must know when a command has failed: how to say so, and where."""
 
     color: str | None = None
     debug: bool | None = None
-    was_interrupted: bool = False
     console: Console | None = None
     """What the command writes through, once it is open."""
 
