@@ -126,6 +126,7 @@ def load(folder: Path = BUILTIN) -> MistralForCausalLM:
 
 def program(asked: Sequence[str]) -> list[str]:
     """Answer every question as ``mistral gen --temperature 0`` does."""
+    torch.set_num_threads(1)  # on matrices this small threads only wait for each other
     return mistral_cli.load("builtin").generate(list(asked), temperature=0, max_tokens=LONGEST_ANSWER)
 
 
