@@ -55,12 +55,12 @@ def _refuse_too_long(prompt: Prompt, path: Path, settings: Settings) -> None:
     if sum(map(len, texts)) < most:  # a token is a character or more, nearly always
         return
     tokenizer = load_tokenizer(path, template=settings.template)
-    fewest = sum(map(tokenizer.fewest_tokens, texts))
-    if fewest < most and not tokenizer.is_base:
-        fewest = len(encode_prompt(tokenizer, prompt).ids)
-    if fewest >= most:
+    count, more = sum(map(tokenizer.fewest_tokens, texts)), " or more"
+    if count < most and not tokenizer.is_base:
+        count, more = len(encode_prompt(tokenizer, prompt).ids), ""
+    if count >= most:
         raise ContextError(
-            f"The prompt takes {fewest:,} tokens or more, but the context holds {most:,}, answer included.",
+            f"The prompt takes {count:,} tokens{more}, but the context holds {most:,}, answer included.",
             "Shorten it, or raise --context where the model allows more.",
         )
 
