@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import ast
 import os
+import re
 import subprocess
 import sys
 import sysconfig
@@ -14,6 +16,16 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 MISTRAL = str(Path(sysconfig.get_path("scripts")) / "mistral")
 SHELLS = ("bash", "zsh", "fish")
+TOP = {
+    "Makefile": "demo, test, check, docs, bench",
+    "constraints.txt": "the versions that the tests run with",
+    ".ci/run": "what runs on a clean checkout",
+    "docs/": "every command's help; pictures",
+    "completions/": "bash, zsh, fish; written by make docs",
+    "tests/": "mirrors src; the architecture and the documentation have tests, too",
+    "tools/": "the demo, the benchmark, make docs; how the built-in model was made",
+    "src/mistral_cli/": "the package",
+}
 HEAD = """# Commands
 
 Every command, as its own `--help` says it. Written by `make docs`; a test compares.
@@ -48,9 +60,39 @@ def completion(shell: str) -> str:
     return _run("--show-completion", shell) + "\n"
 
 
+def tree() -> str:
+    """Return the project as a tree: a line per file, with what its docstring says first."""
+    lines = [f"{name:38}{what}" for name, what in TOP.items()]
+    for path in sorted((ROOT / "src" / "mistral_cli").rglob("*.py"), key=_folders_last):
+        inside = path.relative_to(ROOT / "src")
+        if inside.name == "__init__.py" and len(inside.parts) > 2:
+            lines.append(f"{'  ' * (len(inside.parts) - 2) + 'src/' + str(inside.parent) + '/':38}{_first_line(path)}")
+        elif inside.name != "__init__.py":
+            lines.append(f"{'  ' * (len(inside.parts) - 1) + inside.name:38}{_first_line(path)}")
+    return "\n".join(lines)
+
+
+def _folders_last(path: Path) -> tuple[object, ...]:
+    """Sort key: the files of a folder before its folders, and a folder's own line before its files."""
+    return (len(path.relative_to(ROOT / "src").parts) > 2, path.parent, path.name != "__init__.py", path.name)
+
+
+def _first_line(path: Path) -> str:
+    """Return the first sentence of a module's docstring."""
+    text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    return re.split(r"\.\s", text.replace("\n", " "), maxsplit=1)[0].rstrip(".")
+
+
+def readme() -> str:
+    """Return the README with its generated blocks written anew."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    block = f"<!-- tree, by make docs -->\n```text\n{tree()}\n```\n<!-- /tree -->"
+    return re.sub(r"<!-- tree, by make docs -->.*<!-- /tree -->", lambda _match: block, text, flags=re.DOTALL)
+
+
 def pages() -> dict[Path, str]:
     """Return every generated text, by its file."""
-    texts = {ROOT / "docs" / "commands.md": commands_page()}
+    texts = {ROOT / "docs" / "commands.md": commands_page(), ROOT / "README.md": readme()}
     return texts | {ROOT / "completions" / f"mistral.{shell}": completion(shell) for shell in SHELLS}
 
 

@@ -1,41 +1,37 @@
-"""The roof: the table of commands, and errors turned into one line and an exit code. Knows no command's insides."""
+"""The roof: the program made of its commands; errors become one line and an exit code. Knows no command's insides."""
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import signal
 import sys
 import traceback
-from types import FrameType
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Annotated, Any, Final, Literal, NoReturn
 
 import typer
 
 from mistral_cli import __version__
-from mistral_cli.commands.lazy import CONTEXT, Color, Command, Debug, LazyGroup
+from mistral_cli.commands.ending import ENDING, unwind_on, unwinding_on_ctrl_c
+from mistral_cli.commands.lazy import CONTEXT, Color, Debug, LazyGroup
+from mistral_cli.commands.misuse import explain
 from mistral_cli.commands.start import Invocation
-from mistral_cli.errors import MistralError, OutOfMemoryError, UsageError
+from mistral_cli.commands.table import COMMANDS
+from mistral_cli.errors import MistralError, OutOfMemoryError
 from mistral_cli.ui.console import Console
+from mistral_cli.ui.stdin import Stdin
 
 PROGRAM: Final = "mistral"
 COMPLETE_VAR: Final = "_MISTRAL_COMPLETE"
 CLOSED_PIPE: Final = 141
 INTERRUPTED: Final = 130
 
-COMMANDS: Final = (
-    Command("gen", "mistral_cli.commands.gen", "gen", "Answer one prompt: for questions, pipes and scripts."),
-    Command("chat", "mistral_cli.commands.chat", "chat", "Hold a conversation in the terminal."),
-    Command("show", "mistral_cli.commands.show", "show", "Tell what a model is, from its files alone."),
-    Command("pull", "mistral_cli.commands.pull", "pull", "Download a model from the Hugging Face hub."),
-    Command("tokens", "mistral_cli.commands.tokens", "tokens", "Show the tokens that would be sent to a model."),
-    Command("doctor", "mistral_cli.commands.doctor", "doctor", "Check this installation and say what to mend."),
-)
-"""Every command, in the order of the help. A command returns its exit code, or None for 0."""
-
 
 class Program(LazyGroup):
-    """``mistral``: the table above."""
+    """``mistral``: the table of commands."""
 
     rows = COMMANDS
 
@@ -86,7 +82,7 @@ def _root(
 
 
 def _without_command(ctx: Any) -> None:
-    if all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout)):
+    if Stdin.open().is_terminal and Console.open().out.is_terminal:
         chat = ctx.command.get_command(ctx, "chat")
         chat.invoke(chat.make_context("chat", [], parent=ctx))
     else:
@@ -118,17 +114,16 @@ def run(args: list[str], invocation: Invocation) -> int:
     except typer.Exit as leaving:
         code = leaving.exit_code
     except typer.TyperException as error:
-        ctx = getattr(error, "ctx", None)
-        path = ctx.command_path if ctx else PROGRAM
-        raise UsageError(error.format_message(), f"See `{path} --help`.") from error
+        raise explain(error, PROGRAM, [row.name for row in COMMANDS], args) from error
     return code if isinstance(code, int) else 0
 
 
-def guarded(args: list[str]) -> int:
-    """Run one command; say in one line why it failed, and return the exit code of the contract."""
+def guarded(job: Callable[[Invocation], int]) -> int:
+    """Do ``job``; say in one line why it failed, and return the exit code of the contract."""
     invocation = Invocation()
     try:
-        return run(args, invocation)
+        with unwinding_on_ctrl_c(), _clear_screen(invocation):
+            return job(invocation)
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
@@ -142,8 +137,22 @@ def guarded(args: list[str]) -> int:
     except MemoryError:
         return _report(OutOfMemoryError("The machine has no memory left."), invocation)
     except Exception as error:  # noqa: BLE001 (the last net: a defect of ours is told in one line, too)
+        if ENDING.number is not None:  # an import that a signal broke may fail with anything
+            return 128 + ENDING.number
         text = f"Unexpected {type(error).__name__}: {error}."
         return _report(MistralError(text, "This is a defect: run again with --debug and report it."), invocation)
+    finally:
+        ENDING.number = None
+
+
+@contextlib.contextmanager
+def _clear_screen(invocation: Invocation) -> Iterator[None]:
+    """Leave no line of progress behind, however the command ends: an error or the shell's prompt would follow it."""
+    try:
+        yield
+    finally:
+        if invocation.console is not None:
+            invocation.console.clear_status()
 
 
 def _describe(error: OSError) -> str:
@@ -166,32 +175,31 @@ def _abandon_stdout() -> None:
         os.close(nowhere)
 
 
-def _leave_on(signals: tuple[str, ...]) -> None:
-    """Let these signals unwind the program, so that terminals and files are put right; ignored ones stay ignored."""
-
-    def leave(number: int, _frame: FrameType | None) -> NoReturn:
-        raise SystemExit(128 + number)
-
-    for name in signals:
-        number = getattr(signal, name, None)
-        if number is not None and signal.getsignal(number) == signal.SIG_DFL:
-            signal.signal(number, leave)
-
-
-def _speak_utf8() -> None:
-    """Write UTF-8 whatever the locale says: answers are bytes of ours, and no locale may make them fail."""
-    for stream in (sys.stdout, sys.stderr):
+def _use_utf8() -> None:
+    """Read and write UTF-8 whatever the locale says: no locale may make a question or an answer fail."""
+    for stream, errors in (
+        (sys.stdin, "surrogateescape"),
+        (sys.stdout, "backslashreplace"),
+        (sys.stderr, "backslashreplace"),
+    ):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+            stream.reconfigure(encoding="utf-8", errors=errors)
+
+
+def prepare_process() -> None:
+    """Make this process keep the contract: UTF-8 whatever the locale, and an orderly end at SIGTERM and SIGHUP."""
+    _use_utf8()
+    unwind_on("SIGTERM", "SIGHUP")
 
 
 def main() -> NoReturn:
-    """Run ``mistral``: the entry point of the installed command."""
-    _speak_utf8()
-    _leave_on(("SIGTERM", "SIGHUP"))
+    """Run ``mistral``."""
+    prepare_process()
     if COMPLETE_VAR in os.environ:
         from typer._completion_classes import completion_init
 
         completion_init()
         build().main(prog_name=PROGRAM, complete_var=COMPLETE_VAR)
-    sys.exit(guarded(sys.argv[1:]))
+    code = guarded(partial(run, sys.argv[1:]))
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C while the interpreter ends: no traceback
+    sys.exit(code)

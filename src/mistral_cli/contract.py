@@ -91,10 +91,14 @@ class SamplingParams:
         """Check every value against ``LIMITS``."""
         for name, limit in LIMITS.items():
             value = getattr(self, name)
-            if value is not None and not limit.allows(value):
-                raise UsageError(f"--{name.replace('_', '-')} is {value}, but must be {limit}.")
+            may_be_none = name in ("seed", "max_tokens", "logprobs")
+            if not (may_be_none if value is None else limit.allows(value)):
+                kind = "a whole number, " if limit.whole and isinstance(value, float) else ""
+                raise UsageError(f"--{name.replace('_', '-')} is {value}, but must be {kind}{limit}.")
         if self.order not in ("temperature-first", "temperature-last"):
             raise UsageError(f"--order is {self.order!r}, but must be temperature-first or temperature-last.")
+        if isinstance(self.stop, str):  # or each of its characters would end the answer
+            raise UsageError(f"--stop is {self.stop!r:.40}, but must be a tuple of strings.")
         if any(not text for text in self.stop):
             raise UsageError("--stop is empty, but must hold at least one character.")
         for token, bias in self.logit_bias.items():

@@ -18,29 +18,32 @@ class Limit:
     high: float
     low_is_open: bool = False
     """True where ``low`` itself is not allowed."""
+    whole: bool = False
+    """True where a fraction has no meaning; 40.0 is no fraction."""
 
     def __str__(self) -> str:
         """Return the range in words: ``0 to 2``, ``above 0``, ``1 or more``."""
         if self.high == math.inf:
             return f"above {self.low:g}" if self.low_is_open else f"{self.low:g} or more"
-        return f"above {self.low:g}, up to {self.high:g}" if self.low_is_open else f"{self.low:g} to {self.high:g}"
+        high = f"{self.high:,}" if isinstance(self.high, int) else f"{self.high:g}"
+        return f"above {self.low:g}, up to {high}" if self.low_is_open else f"{self.low:g} to {high}"
 
     def allows(self, value: float) -> bool:
-        """Tell whether ``value`` is finite and in the range."""
+        """Tell whether ``value`` is finite, in the range, and whole where it has to be."""
         above = value > self.low if self.low_is_open else value >= self.low
-        return math.isfinite(value) and above and value <= self.high
+        return math.isfinite(value) and above and value <= self.high and not (self.whole and value % 1)
 
 
 LIMITS: Mapping[str, Limit] = {
     "temperature": Limit(0, 100),
     "top_p": Limit(0, 1, low_is_open=True),
-    "top_k": Limit(0, math.inf),
+    "top_k": Limit(0, math.inf, whole=True),
     "min_p": Limit(0, 1),
     "repetition_penalty": Limit(0, 100, low_is_open=True),
     "presence_penalty": Limit(-100, 100),
     "frequency_penalty": Limit(-100, 100),
-    "seed": Limit(0, 2**63 - 1),
-    "max_tokens": Limit(1, math.inf),
-    "logprobs": Limit(0, 100),
+    "seed": Limit(0, 2**63 - 1, whole=True),
+    "max_tokens": Limit(1, math.inf, whole=True),
+    "logprobs": Limit(0, 100, whole=True),
 }
 """Parameter -> range. One table for the flags' help, the errors and the REPL."""

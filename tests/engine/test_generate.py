@@ -103,23 +103,27 @@ def test_progress_counts_the_prompt_in_chunks() -> None:
     assert [type(event) for event in events[5:]] == [TokenDrawn, TokensDone]
 
 
-def test_the_limit_on_tokens_is_kept_and_no_notice_is_given() -> None:
-    events = list(engine().generate(PROMPT, GREEDY.with_values({"max_tokens": 3})))
-    assert len(ids(events)) == 3
-    assert not any(isinstance(event, Notice) for event in events)
+def test_the_limit_on_tokens_is_kept() -> None:
+    answer, done = ask(engine(), max_tokens=3)
+    assert (len(answer), done.reason) == (3, "length")
 
 
-def test_a_full_context_ends_the_answer_and_is_said() -> None:
-    events = list(engine(context=40).generate(PROMPT, GREEDY))
-    assert len(ids(events)) == 10
-    assert [event for event in events if isinstance(event, Notice)] == [
-        Notice("The context of 40 tokens is full: the answer ends here.")
-    ]
-    assert events[-1].reason == "length"
+def test_a_full_context_ends_the_answer() -> None:
+    answer, done = ask(engine(context=40), max_tokens=None)
+    assert (len(answer), done.answer_tokens, done.reason) == (10, 10, "length")
 
 
 def test_the_token_that_fills_the_context_is_right() -> None:
     assert ids(list(engine(context=40).generate(PROMPT, GREEDY))) == by_hand(PROMPT, 10)
+
+
+@pytest.mark.parametrize("window", [None, 1, 8])
+def test_a_prompt_that_leaves_room_for_one_token_gets_one(window: int | None) -> None:
+    model = lively(replace(ARGS, sliding_window=window))
+    chat = engine(model, context=len(PROMPT) + 1, chunk=7)
+    for _ in range(2):  # cold, then with all but the prompt's last token kept
+        answer, done = ask(chat, max_tokens=None)
+        assert (answer, done.answer_tokens, done.reason) == (by_hand(PROMPT, 1, model), 1, "length")
 
 
 @pytest.mark.parametrize("length", [40, 41, 500])
@@ -320,9 +324,18 @@ def test_after_broken_logits_the_next_answer_starts_afresh() -> None:
     assert (answer, done.reused_tokens) == (expected[:3], 0)
 
 
-def test_memory_that_runs_out_is_said_as_such() -> None:
+def out_of_memory_on_the_cpu() -> None:
+    torch.empty(2**60, dtype=torch.int8)
+
+
+def out_of_memory_on_a_mac() -> None:
+    raise RuntimeError("MPS backend out of memory (MPS allocated: 9.00 GB). Tried to allocate 1.00 GB on private pool.")
+
+
+@pytest.mark.parametrize("run_out", [out_of_memory_on_the_cpu, out_of_memory_on_a_mac])
+def test_memory_that_runs_out_is_said_as_such(run_out: Callable[[], None]) -> None:
     def greedy_layer(*_: object) -> None:
-        torch.empty(2**60, dtype=torch.int8)
+        run_out()
 
     chat = engine(lively())
     handle = chat.model.model.norm.register_forward_pre_hook(greedy_layer)

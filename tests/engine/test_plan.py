@@ -26,6 +26,7 @@ def test_a_7b_cache_takes_half_a_gibibyte_for_4096_tokens() -> None:
 
 def test_a_window_bounds_the_cache_and_layers_without_one_grow_on() -> None:
     windowed = ModelArgs(sliding_window=1024)
+    assert kv_bytes(windowed, 50_000, torch.bfloat16) >= (1024 + 255) * windowed.kv_bytes_per_token(2)  # and a block
     assert kv_bytes(windowed, 100_000, torch.bfloat16) == kv_bytes(windowed, 50_000, torch.bfloat16)
     mixed = ModelArgs(sliding_window=(None,) + (1024,) * 31)
     grown = kv_bytes(mixed, 100_000, torch.bfloat16) - kv_bytes(mixed, 50_000, torch.bfloat16)

@@ -57,6 +57,13 @@ def test_what_survives_is_renormalised_by_hand() -> None:
     torch.testing.assert_close(distribution(FIVE, params(min_p=0.3)), expected)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize(("p", "kept"), [(0.5, 1), (0.75, 2), (0.9, 3), (0.97, 4)])
+def test_a_set_that_reaches_top_p_exactly_is_enough(dtype: torch.dtype, p: float, kept: int) -> None:
+    for shift in (0.0, 0.3, 1.7):  # a constant changes nothing but the rounding, which must not decide
+        assert len(survivors(distribution((FIVE + shift).to(dtype), params(top_p=p)))) == kept
+
+
 def test_top_p_looks_at_what_top_k_left() -> None:
     # of the two that top_k leaves, renormalised to 2/3 and 1/3, the first alone reaches 0.6; of all five it does not
     assert survivors(distribution(FIVE, params(top_k=2, top_p=0.6))) == [0]
@@ -80,6 +87,13 @@ def test_top_k_beyond_the_vocabulary_keeps_all() -> None:
 def test_the_likeliest_token_survives_every_filter() -> None:
     assert survivors(distribution(FIVE, params(top_p=1e-9))) == [0]
     assert survivors(distribution(FIVE, params(min_p=1))) == [0]
+
+
+@pytest.mark.parametrize("p", [1e-40, 1e-46, 1e-300])
+@pytest.mark.parametrize("size", [5, 4 * HEAD])
+def test_the_likeliest_token_survives_a_top_p_that_float32_rounds_to_zero(size: int, p: float) -> None:
+    logits = random_logits(size).float()
+    assert survivors(distribution(logits, params(top_p=p))) == [int(logits.argmax())]
 
 
 def test_temperature_zero_is_all_on_the_likeliest() -> None:
@@ -122,6 +136,11 @@ def test_an_extreme_repetition_penalty_stays_finite() -> None:
     logits = torch.tensor([2.0, -2.0, 1.0, 0.5])
     penalised = distribution(logits, params(repetition_penalty=1e-300), Seen(prompt=(0, 2)))
     assert survivors(penalised) == [0, 2]
+
+
+def test_a_logit_of_zero_survives_a_repetition_penalty_that_float32_rounds_to_zero() -> None:
+    penalised = distribution(torch.tensor([0.0, -2.0, 1.0]), params(repetition_penalty=1e-300), Seen(prompt=(0,)))
+    torch.testing.assert_close(penalised, torch.tensor([0.0, -2.0, 1.0]).softmax(-1))
 
 
 def test_presence_counts_once_and_frequency_every_time_in_the_answer_only() -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
+import time
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Self
@@ -46,6 +47,8 @@ class Request:
     range: str | None
     authorization: str | None
     at_cdn: bool
+    moment: float = field(default_factory=time.monotonic)
+    """When it came."""
 
 
 @dataclass
@@ -66,6 +69,14 @@ class StandInHub:
     """Take connections and never answer."""
     status: int | None = None
     """Answer everything with this status."""
+    cdn_status: int | None = None
+    """Answer everything that is asked of the CDN with this status."""
+    cdn_moods: list[int] = field(default_factory=list)
+    """Answer the next requests of the CDN with these, one each."""
+    hides_sizes: bool = False
+    """Leave sizes and hashes out of what is told of a repository, as some mirrors do."""
+    warning: str = ""
+    """What every answer wants the user to be told (``X-HF-Warning``)."""
     requests: list[Request] = field(default_factory=list)
     closing: threading.Event = field(default_factory=threading.Event)
 
@@ -134,8 +145,10 @@ class _Handler(BaseHTTPRequestHandler):
         if hub.is_silent:
             hub.closing.wait()
             self.close_connection = True
-        elif hub.status is not None:
-            self._send(hub.status)
+        elif status := hub.cdn_status if self.is_cdn else hub.status:
+            self._send(status)
+        elif self.is_cdn and hub.cdn_moods:
+            self._send(hub.cdn_moods.pop(0))
         elif path.startswith("/api/models/"):
             self._info(path.removeprefix("/api/models/"))
         elif "/resolve/" in path:
@@ -154,7 +167,9 @@ class _Handler(BaseHTTPRequestHandler):
         if token and token not in self.stand_in.tokens:
             self._send(401, {"X-Error-Message": "Invalid credentials in Authorization header"})
         elif repo is None or (repo.private and token not in repo.admits):
-            self._send(404 if token else 401, {"X-Error-Code": "RepoNotFound", "X-Error-Message": "Repository not found"})
+            self._send(
+                404 if token else 401, {"X-Error-Code": "RepoNotFound", "X-Error-Message": "Repository not found"}
+            )
         elif content and repo.gated and token not in repo.admits:
             self._send(403 if token else 401, {"X-Error-Code": "GatedRepo", "X-Error-Message": "Access is restricted"})
         else:
@@ -169,7 +184,7 @@ class _Handler(BaseHTTPRequestHandler):
         if revision and revision not in (*repo.revisions, repo.commit):
             self._send(404, {"X-Error-Code": "RevisionNotFound"})
             return
-        with_sizes = "blobs" in parse_qs(urlsplit(self.path).query)
+        with_sizes = not self.stand_in.hides_sizes and "blobs" in parse_qs(urlsplit(self.path).query)
         siblings = [_sibling(name, content, with_sizes=with_sizes) for name, content in repo.files.items()]
         info = {
             "id": repo_id,
@@ -213,6 +228,9 @@ class _Handler(BaseHTTPRequestHandler):
         asked = self.headers.get("Range")
         if asked and not self.stand_in.ignores_ranges:
             start = int(asked.removeprefix("bytes=").partition("-")[0])
+            if start >= len(content):
+                self._send(416)
+                return
             headers["Content-Range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"
         self._head(206 if "Content-Range" in headers else 200, headers, len(content) - start)
         cuts = self.stand_in.cuts.get(name)
@@ -243,6 +261,8 @@ class _Handler(BaseHTTPRequestHandler):
         for key, value in headers.items():
             self.send_header(key, value)
         self.send_header("Content-Length", str(length))
+        if self.stand_in.warning:
+            self.send_header("X-HF-Warning", self.stand_in.warning)
         self.end_headers()
 
 

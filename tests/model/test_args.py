@@ -112,6 +112,11 @@ def test_experts_that_no_model_can_have_are_refused(fields: dict[str, int]) -> N
         MoeArgs(**fields)
 
 
+def test_more_experts_than_their_names_would_fit_into_memory_are_refused_at_once() -> None:
+    with pytest.raises(CheckpointError, match="1024 layers of 4096 experts are too many"):
+        ModelArgs(dim=2, head_dim=2, hidden_dim=1, n_layers=1024, moe=MoeArgs(num_experts=4096))
+
+
 def test_whole_numbers_stand_for_fractional_ones() -> None:
     assert ModelArgs(rope_theta=1_000_000).rope_theta == 1e6
 

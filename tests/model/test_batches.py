@@ -56,6 +56,15 @@ def test_what_stands_in_the_padding_does_not_matter() -> None:
 
 
 @torch.inference_mode()
+def test_a_first_chunk_may_lie_wholly_in_a_long_padding() -> None:
+    ours, _ = models(SHAPES["windowed"])
+    ids, padding = tokens(2, 1300), torch.tensor([1290, 0])
+    _, cache = ours(ids[:, :8], padding=padding)
+    logits, _ = ours(ids[:, 8:], cache)
+    assert gap(logits[0, -10:], ours(ids[:1, -10:])[0][0]) < 1e-10
+
+
+@torch.inference_mode()
 def test_padded_rows_stay_right_when_the_window_rolls() -> None:
     ours, _ = models(SHAPES["windowed"])
     prompts, answers = tokens(3, 30), tokens(3, 300, seed=4)

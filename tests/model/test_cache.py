@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 from oracle import PLAIN, SHAPES, gap, models, tokens
+from torch.overrides import TorchFunctionMode
 
 from mistral_cli.errors import ContextError
 from mistral_cli.model.args import ModelArgs
@@ -152,6 +153,35 @@ def test_a_pass_that_is_given_up_leaves_the_cache_as_it_was(before: int, chunk: 
     with pytest.raises(GivenUpError):
         ours(tokens(1, chunk, seed=5), cache, on_layer=give_up)
     assert cache.length == before
+    cold, _ = ours(torch.cat((ids, other), 1))
+    assert gap(ours(other, cache)[0], cold[:, before:]) < 1e-10
+
+
+class Crowded(TorchFunctionMode):
+    """A machine on which the second tensor from now on finds no memory."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.left = 1
+
+    def __torch_function__(self, func: object, types: object, args: tuple = (), kwargs: dict | None = None) -> object:
+        if func is torch.empty:
+            if self.left == 0:
+                raise torch.OutOfMemoryError("no memory")
+            self.left -= 1
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize(("before", "chunk"), [(20, 300), (855, 1)], ids=["growing", "rolling"])
+@torch.inference_mode()
+def test_a_cache_that_found_no_memory_goes_on_as_it_was(before: int, chunk: int) -> None:
+    ours, _ = models(replace(PLAIN, sliding_window=600))
+    ids, other = tokens(1, before), tokens(1, 30, seed=9)
+    cache = ours.new_cache()
+    for piece in ids.split(57, 1):
+        ours(piece, cache)
+    with pytest.raises(torch.OutOfMemoryError), Crowded():
+        cache.layers[0].reserve(before, chunk)
     cold, _ = ours(torch.cat((ids, other), 1))
     assert gap(ours(other, cache)[0], cold[:, before:]) < 1e-10
 

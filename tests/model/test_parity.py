@@ -75,6 +75,13 @@ def test_logits_stay_right_when_a_window_has_rolled_many_times(sizes: list[int])
 
 
 @torch.inference_mode()
+def test_logits_stay_right_when_what_a_wide_window_keeps_overlaps_its_new_place() -> None:
+    ours, theirs = models(replace(PLAIN, sliding_window=600))
+    ids = tokens(2, 1500)
+    assert gap(in_pieces(ours, ids, [100] * 15), theirs(ids).logits) < EXACT
+
+
+@torch.inference_mode()
 def test_layers_with_windows_of_their_own_compute_each_with_its_own() -> None:
     ours, theirs = models(replace(PLAIN, sliding_window=(None, 7)))
     ids = tokens(1, 300)

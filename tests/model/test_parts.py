@@ -9,7 +9,7 @@ import pytest
 import torch
 from oracle import PLAIN, gap
 
-from mistral_cli.model.attention import mask_for
+from mistral_cli.model.attention import attend, mask_for
 from mistral_cli.model.layers import RMSNorm
 from mistral_cli.model.moe import SparseMoe, route
 from mistral_cli.model.rope import RotaryTable, rotate
@@ -88,6 +88,16 @@ def test_only_chosen_experts_compute() -> None:
         moe.experts[index].w2.weight.data.fill_(torch.nan)
     hidden = torch.rand(2, 3, 8)
     assert gap(moe(hidden), moe.experts[2](hidden)) < 1e-6
+
+
+@pytest.mark.parametrize("queries", [1, 2], ids=["decode", "prefill"])
+def test_scores_are_not_rounded_to_bfloat16(queries: int) -> None:
+    generator = torch.Generator().manual_seed(0)
+    query = torch.randn(2, 8, queries, 64, generator=generator).mul(4).bfloat16()  # a few keys outweigh all others
+    keys, values = torch.randn(2, 2, 2, 300, 64, generator=generator).bfloat16()
+    mask = torch.zeros(queries, 300, dtype=torch.bfloat16)
+    exact = attend(query.double(), keys.double(), values.double(), mask.double())
+    assert (attend(query, keys, values, mask) - exact).norm() / exact.norm() < torch.finfo(torch.bfloat16).eps / 2
 
 
 def seen(mask: torch.Tensor | None) -> list[str]:

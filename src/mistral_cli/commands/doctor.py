@@ -50,7 +50,8 @@ def _open(ctx: typer.Context) -> tuple[Console, Check]:
     try:
         _, console = start(ctx)
     except UsageError as error:
-        check = Check(section="settings", name="settings", value="wrong", problem=error.message, remedy=error.hint)
+        remedy = error.hint or "Mend or remove that setting."
+        check = Check(section="settings", name="settings", value="wrong", problem=error.message, remedy=remedy)
         return Console.open(), check
     return console, Check(section="settings", name="settings", value="read without errors")
 

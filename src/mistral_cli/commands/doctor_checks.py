@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mistral_cli import __version__
-from mistral_cli.commands.machine import granted_cores, processor_features, processor_name
+from mistral_cli.commands.doctor_processor import processor_features, processor_name
+from mistral_cli.commands.threads import granted_cores
 from mistral_cli.errors import MistralError
 from mistral_cli.settings.places import places
 

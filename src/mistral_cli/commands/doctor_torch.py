@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
+from typing import Any
 
 from mistral_cli.commands.doctor_checks import Check
 
@@ -23,12 +23,12 @@ def check_torch() -> Iterator[Check]:
         return
     yield Check(section="compute", name="torch", value=f"{torch.__version__}, {torch.get_num_threads()} threads")
     yield Check(section="compute", name="cpu", value=_cpu_kernels(torch))
-    yield _cuda(torch)
+    yield check_cuda(torch)
     has_mps = torch.backends.mps.is_available()
     yield Check(section="compute", name="mps", value="usable (--device mps)" if has_mps else "none: not Apple silicon")
 
 
-def _cpu_kernels(torch: ModuleType) -> str:
+def _cpu_kernels(torch: Any) -> str:
     """Say which kernels compute on the CPU."""
     capability = torch.backends.cpu.get_cpu_capability()
     has_onednn = torch.backends.mkldnn.is_available()
@@ -37,14 +37,14 @@ def _cpu_kernels(torch: ModuleType) -> str:
     return f"torch's own kernels for {capability}; {speed}"
 
 
-def _cuda(torch: ModuleType) -> Check:
+def check_cuda(torch: Any, driver: Path = NVIDIA_DRIVER) -> Check:
     """Say which GPUs can be used, or why none can."""
     if torch.cuda.is_available():
         names = (torch.cuda.get_device_properties(number) for number in range(torch.cuda.device_count()))
         value = ", ".join(f"cuda:{n} {gpu.name} ({gpu.total_memory / 1e9:.0f} GB)" for n, gpu in enumerate(names))
         return Check(section="compute", name="cuda", value=f"{value}; bfloat16 products by cuBLAS")
     if torch.version.cuda is None and torch.version.hip is None:
-        problem = "There is an NVIDIA GPU, but this torch is built for the CPU alone." if NVIDIA_DRIVER.exists() else ""
+        problem = "There is an NVIDIA GPU, but this torch is built for the CPU alone." if driver.exists() else ""
         remedy = "Install a CUDA build of torch: see https://pytorch.org/get-started/locally/"
         value = "none: this torch is built for the CPU alone"
         return Check(section="compute", name="cuda", value=value, problem=problem, remedy=remedy)

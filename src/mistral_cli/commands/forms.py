@@ -43,9 +43,10 @@ class Plain:
             self._begun = True
             self.target.write(delta.text)
 
-    def finish(self, done: Done) -> None:  # noqa: ARG002 (a Form's)
-        """Write the newline."""
-        self.target.write("\n")
+    def finish(self, done: Done) -> None:
+        """Write the newline; nothing where Ctrl-C came before the first word."""
+        if self._begun or done.reason != "cancelled":
+            self.target.write("\n")
 
     def abort(self) -> None:
         """Set what follows on stderr apart from a begun answer."""

@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Final
 
 import typer
 
 from mistral_cli.commands import options as opt
-from mistral_cli.commands.answer import answer, stats_line
-from mistral_cli.commands.forms import CodeBlock, Form, Json, Plain, Rendered, describe
-from mistral_cli.commands.lines import Batch
+from mistral_cli.commands.job import Job
+from mistral_cli.commands.lines import answer_lines
 from mistral_cli.commands.loading import open_backend, sampling_params
 from mistral_cli.commands.output import open_target
 from mistral_cli.commands.prompt import Reader, build_prompt, read_parts, read_system
 from mistral_cli.commands.start import start
 from mistral_cli.contract import Backend, Prompt
-from mistral_cli.errors import UsageError
+from mistral_cli.errors import MistralError, UsageError
 from mistral_cli.settings.options import Settings
 from mistral_cli.ui.console import Console
 from mistral_cli.ui.interrupt import Interrupt
-from mistral_cli.ui.markdown import MarkdownWriter
 from mistral_cli.ui.stdin import Stdin
 
 INTERRUPTED: Final = 130
@@ -78,62 +75,58 @@ def gen(
     return run_gen(settings, console, stdin=Stdin.open(), load=open_backend)
 
 
-def run_gen(settings: Settings, console: Console, *, stdin: Stdin, load: Callable[[Settings, Console], Backend]) -> int:
+def run_gen(
+    settings: Settings, console: Console, *, stdin: Stdin, load: Callable[[Settings, Console, Prompt | None], Backend]
+) -> int:
     """Read the prompt, load the model, answer; return the exit code. Everything wrong with the flags is said first.
 
     Raises:
         MistralError: what could not be read, loaded, answered or written.
     """
     _check(settings)
-    sampling_params(settings, {})
     reader = Reader(stdin=stdin, console=console)
     system, parts = read_system(settings, reader), read_parts(settings, reader)
-    if not settings.lines:
-        build_prompt(parts, settings, system, is_base=False)
+    prompt = None if settings.lines else build_prompt(parts, settings, system, is_base=False)
+    failure, cancel = None, Interrupt()
     with open_target(settings.output, console) as target:
-        backend = load(settings, console)
-        is_base = backend.info.is_base
-        if is_base and not settings.raw:
-            console.notice(f"{backend.info.name} is a base model without a chat template: it goes on from the prompt.")
+        backend = load(settings, console, prompt)
         params = sampling_params(settings, backend.defaults)
-        job = Batch(backend=backend, params=params, settings=settings, parts=parts, system=system, target=target)
-        with Interrupt() as cancel:
-            if settings.lines:
-                job.run(reader, cancel)
-            else:
-                prompt = build_prompt(parts, settings, system, is_base=is_base)
-                _answer_once(job, prompt, console, cancel)
+        job = Job(
+            backend=backend,
+            params=params,
+            settings=settings,
+            system=system,
+            parts=parts,
+            target=target,
+            console=console,
+            cancel=cancel,
+        )
+        failure = _answer(job, reader)
         if cancel.is_set():
             target.mark_partial()
+    if failure is not None and not cancel.is_set():
+        raise failure
     return INTERRUPTED if cancel.is_set() else 0
 
 
-def _answer_once(job: Batch, prompt: Prompt, console: Console, cancel: Interrupt) -> None:
-    form = _choose_form(job, console)
-    done = answer(job.backend, prompt, job.params, form=form, console=console, cancel=cancel)
-    if job.settings.stats:
-        console.stats(stats_line(done))
-
-
-def _choose_form(job: Batch, console: Console) -> Form:
-    settings = job.settings
-    if settings.json:
-        extracts = settings.extract
-        details = partial(describe, info=job.backend.info, params=job.params, extracts=extracts)
-        return Json(target=job.target, describe=details)
-    if settings.extract:
-        return CodeBlock(target=job.target)
-    if settings.markdown and settings.output is None and (console.out.is_terminal or console.out.color):
-        return Rendered(writer=MarkdownWriter(console=console))
-    return Plain(target=job.target)
+def _answer(job: Job, reader: Reader) -> MistralError | None:
+    info = job.backend.info
+    if info.is_base and not job.settings.raw:
+        job.console.notice(f"{info.name} is a base model without a chat template: it goes on from the prompt.")
+    if job.settings.lines:
+        return answer_lines(job, reader)
+    job.answer(job.prompt(), job.choose_form())
+    return None
 
 
 def _check(settings: Settings) -> None:
-    """Refuse what cannot be together, before anything is read or loaded."""
+    """Refuse what cannot be, alone or together, before anything is read or loaded."""
+    sampling_params(settings, {})
     as_json = settings.json or settings.lines
     reads_dash = "-" in (*settings.file, settings.system_file)
     rules = (
         (settings.logprobs is not None and not as_json, "logprobs", "needs --json: only there is a place for them"),
+        (settings.output == "", "output", "is empty, but must be the name of a file"),
         (settings.lines and not settings.stdin, "lines", "reads stdin, but --no-stdin leaves it alone"),
         (settings.lines and reads_dash, "lines", "reads stdin itself, so that `-` cannot be one of the files"),
     )

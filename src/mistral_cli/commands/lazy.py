@@ -23,6 +23,8 @@ class Command:
     module: str
     function: str
     summary: str
+    examples: tuple[str, ...] = ()
+    """Lines that a newcomer may type as they stand."""
 
 
 class LazyGroup(TyperGroup):
@@ -52,7 +54,20 @@ class LazyGroup(TyperGroup):
 
 
 class HelpInSections(TyperCommand):
-    """A command whose help lists its options under the headings (``rich_help_panel``) that they carry."""
+    """A command whose help has examples, and lists options under the headings (``rich_help_panel``) that they carry."""
+
+    examples: tuple[str, ...] = ()
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """Return what follows the name in the usage line, a required argument without braces."""
+        return [piece.strip("{}") for piece in super().collect_usage_pieces(ctx)]
+
+    def format_help_text(self, ctx: Any, formatter: Any) -> None:
+        """Write what the command does, then the examples."""
+        super().format_help_text(ctx, formatter)
+        if self.examples:
+            with formatter.section("Examples"):
+                formatter.write("".join(f"{'':{formatter.current_indent}}{line}\n" for line in self.examples))
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write arguments and options, one section a heading, in the order in which the headings first come."""
@@ -70,7 +85,7 @@ class HelpInSections(TyperCommand):
 def _short(names: str) -> str:
     """``--json / --no-json`` -> ``--[no-]json``; ``PROMPT <str>`` -> ``PROMPT``."""
     yes, _, no = names.removesuffix(" <str>").partition(" / --no-")
-    return yes.replace(f"--{no}", f"--[no-]{no}") if no else names
+    return yes.replace(f"--{no}", f"--[no-]{no}") if no else yes
 
 
 # -- flags that every command takes, before its name and after ---------------------------------------------------------
@@ -99,13 +114,14 @@ def _shared(color: Color = None, debug: Debug = False) -> None:
     """Carry the flags that every command takes."""
 
 
-def _command_of(function: Any, name: str) -> Any:
+def _command_of(function: Any, name: str, summary: str = "") -> Any:
     app = typer.Typer(add_completion=False, rich_markup_mode=None)
-    app.command(name, cls=HelpInSections, context_settings=CONTEXT)(function)
+    app.command(name, cls=HelpInSections, context_settings=CONTEXT, short_help=summary)(function)
     return typer.main.get_command(app)
 
 
 def _import_command(row: Command) -> Any:
-    command = _command_of(getattr(importlib.import_module(row.module), row.function), row.name)
+    command = _command_of(getattr(importlib.import_module(row.module), row.function), row.name, row.summary)
     command.params.extend(_command_of(_shared, "shared").params)
+    command.examples = row.examples
     return command

@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from mistral_cli.commands.threads import granted_cores
-from mistral_cli.contract import Backend, SamplingParams
+from mistral_cli.commands.ending import ENDING
+from mistral_cli.commands.show_facts import USUAL_CONTEXT
+from mistral_cli.commands.threads import choose_threads, granted_cores
+from mistral_cli.contract import Backend, Prompt, SamplingParams
+from mistral_cli.errors import ContextError
 from mistral_cli.settings.options import SAMPLING, Settings
 from mistral_cli.ui.console import Console
 
 
-def open_backend(settings: Settings, console: Console) -> Backend:
+def open_backend(settings: Settings, console: Console, prompt: Prompt | None = None) -> Backend:
     """Load the model that the settings name, else the default if it is on the disk, else the built-in guide.
 
     Raises:
+        ContextError: ``prompt``, where it is known already, is longer than the context can be.
         ModelNotFoundError, CheckpointError, OutOfMemoryError, UsageError: as ``find_or_offer`` and ``load_native`` do.
     """
     from mistral_cli.commands.pull import find_or_offer
@@ -24,6 +28,8 @@ def open_backend(settings: Settings, console: Console) -> Backend:
     path = find_or_offer(name, settings.revision, console)
     if settings.model is None:
         _say_what_was_chosen(name, console)
+    if prompt is not None:
+        _refuse_too_long(prompt, path, settings)
     console.status(f"Loading {name} …")
     return _load(name, path, settings)
 
@@ -38,13 +44,35 @@ def _say_what_was_chosen(name: str, console: Console) -> None:
         )
 
 
+def _refuse_too_long(prompt: Prompt, path: Path, settings: Settings) -> None:
+    """Count before the weights are read: those of a large model take minutes. The back end counts again, exactly."""
+    from mistral_cli.text.template import encode_prompt
+    from mistral_cli.text.tokenizer import load_tokenizer
+    from mistral_cli.weights.config import read_args
+
+    most = min(settings.context or USUAL_CONTEXT, read_args(path).max_position_embeddings)
+    texts = [prompt] if isinstance(prompt, str) else [message.content for message in prompt]
+    if sum(map(len, texts)) < most:  # a token is a character or more, nearly always
+        return
+    tokenizer = load_tokenizer(path, template=settings.template)
+    count, more = sum(map(tokenizer.fewest_tokens, texts)), " or more"
+    if count < most and not tokenizer.is_base:
+        count, more = len(encode_prompt(tokenizer, prompt).ids), ""
+    if count >= most:
+        raise ContextError(
+            f"The prompt takes {count:,} tokens{more}, but the context holds {most:,}, answer included.",
+            "Shorten it, or raise --context where the model allows more.",
+        )
+
+
 def _load(name: str, path: Path, settings: Settings) -> Backend:
     import torch
 
     from mistral_cli.backends.native import load_native
 
+    ENDING.check()
     torch.set_num_threads(settings.threads or granted_cores())
-    return load_native(
+    backend = load_native(
         path,
         name=name,
         dtype=settings.dtype,
@@ -52,6 +80,9 @@ def _load(name: str, path: Path, settings: Settings) -> Backend:
         context=settings.context,
         template=settings.template,
     )
+    ENDING.check()
+    torch.set_num_threads(choose_threads(settings.threads, backend.info.parameters))
+    return backend
 
 
 def sampling_params(settings: Settings, defaults: Mapping[str, object]) -> SamplingParams:

@@ -1,6 +1,7 @@
 """The flags that commands share, as typer's annotated types. None means: not given, so the settings below count.
 
-``parser=str`` keeps typer from refusing arguments that are not UTF-8: the settings replace or keep what is invalid.
+``parser=str`` leaves it to the settings to read a value: they replace or keep what is not UTF-8, and say what a number
+must be in the same words wherever it was set.
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ def _switch(*names: str, panel: str, text: str) -> Any:
 
 def _number(*names: str, panel: str, text: str, metavar: str = "NUMBER") -> Any:
     limit = LIMITS.get(names[-1].removeprefix("--").replace("-", "_"))
-    shown = f"{text}  ({limit})" if limit else text
-    return typer.Option(*names, metavar=metavar, help=shown, rich_help_panel=panel)
+    shown = f"{text} ({limit})" if limit else text
+    return typer.Option(*names, parser=str, metavar=metavar, help=shown, rich_help_panel=panel)
 
 
 # -- what is asked -----------------------------------------------------------------------------------------------------
@@ -91,7 +92,12 @@ ContextOption = Annotated[
 ]
 ThreadsOption = Annotated[
     int | None,
-    _number("--threads", panel=MODEL, metavar="N", text="CPU threads; by default the cores granted to this process."),
+    _number(
+        "--threads",
+        panel=MODEL,
+        metavar="N",
+        text="CPU threads; by default the cores granted to this process, one for a tiny model.",
+    ),
 ]
 
 # -- how the next token is drawn ---------------------------------------------------------------------------------------

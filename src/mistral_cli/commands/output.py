@@ -8,10 +8,13 @@ import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 from mistral_cli.errors import UsageError
 from mistral_cli.ui.console import Console
+
+STDOUT: Final = ("-", "/dev/stdout", "/dev/fd/1")
+"""Names of stdout. It may itself be a file, which somebody else opened and which is not to be replaced."""
 
 
 class Target(Protocol):
@@ -52,8 +55,9 @@ class NewFile:
         self._is_partial = False
 
     def write(self, text: str) -> None:
-        """Write the next piece."""
+        """Write the next piece; a process that is killed has lost nothing of it."""
         self._file.write(text.encode("utf-8", "backslashreplace"))
+        self._file.flush()
 
     def mark_partial(self) -> None:
         """Leave ``FILE`` as it was in the end, and make a ``FILE.partial``."""
@@ -105,14 +109,14 @@ class Device:
 
 @contextlib.contextmanager
 def open_target(path: str | None, console: Console) -> Iterator[Target]:
-    """Open ``--output``'s file, or stdout where there is none or it is ``-``; settle it when the block ends.
+    """Open ``--output``'s file, or stdout where there is none or that is its name; settle it when the block ends.
 
     A block that ends by an exception (or Ctrl-C) leaves ``FILE.partial`` and the file as it was.
 
     Raises:
         UsageError: there can be no file of that name.
     """
-    if path is None or path == "-":
+    if path is None or path in STDOUT:
         yield Screen(console)
         return
     try:
@@ -145,7 +149,7 @@ def _settled(target: NewFile | Device, console: Console) -> Iterator[None]:
 def _is_device(path: Path) -> bool:
     if path.is_dir():
         raise IsADirectoryError(0, "it is a folder")
-    return path.exists() and not path.is_file()
+    return path.is_relative_to("/dev") or (path.exists() and not path.is_file())
 
 
 def _mode_of(path: Path) -> int:

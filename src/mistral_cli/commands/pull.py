@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mistral_cli.commands import options as opt
+from mistral_cli.commands.sizes import size
 from mistral_cli.commands.start import start
 from mistral_cli.errors import ModelNotFoundError, UsageError
 from mistral_cli.ui.console import Console
@@ -17,26 +19,33 @@ if TYPE_CHECKING:
 
 def pull(
     ctx: typer.Context,
-    model: Annotated[str, typer.Argument(metavar="ID", help="The model's id at the hub: OWNER/NAME.")],
-    revision: Annotated[str | None, typer.Option(help="Branch, tag or commit; main by default.")] = None,
+    model: Annotated[str, typer.Argument(metavar="ID", parser=str, help="The model's id at the hub: OWNER/NAME.")],
+    revision: opt.RevisionOption = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> int:
     """Download a model: one format of its weights, its tokenizer and its config.
 
     Says how much will come, and asks. An interrupted download goes on where it stopped. Prints the model's folder.
     """
-    from mistral_cli.weights.hub import BUILTIN, find_folder
+    from mistral_cli.weights.hub import BUILTIN, find_folder, is_cached, resolve
+    from mistral_cli.weights.hub_errors import UnreachableError
 
     settings, console = start(ctx, {"revision": revision})
     if model == BUILTIN or find_folder(model):
         raise UsageError(f"{model!a} is here already: it is no id of the hub.", f"Try: mistral show {model}")
-    plan = _plan(model, settings.revision, console)
-    if plan.bytes_to_fetch and not yes:
+    try:
+        plan = _plan(model, settings.revision, console)
+    except UnreachableError as error:
+        if not is_cached(model, settings.revision):
+            raise
+        console.warning(f"{error.message} {model} is here already, maybe not the newest of it.")
+        console.line(str(resolve(model, revision=settings.revision)))
+        return 0
+    if not (plan.is_here or yes):
         if not console.can_ask:
             raise UsageError(
-                "Without a terminal nothing is downloaded unasked, and this would fetch "
-                f"{plan.bytes_to_fetch / 1e9:.2f} GB.",
-                "Say --yes to fetch it.",
+                f"Without a terminal nobody can be asked, and {size(plan.bytes_to_fetch)} are not downloaded unasked.",
+                "Say --yes to download them.",
             )
         if not console.ask("Download it?"):
             console.notice("Nothing was downloaded.")
@@ -72,9 +81,9 @@ def _plan(repo_id: str, revision: str | None, console: Console) -> Plan:
 
     console.status(f"Asking the hub for {repo_id} …")
     plan = download_plan(repo_id, revision)
-    here = f", of which {plan.bytes_here / 1e9:.2f} GB are here" if plan.bytes_here else ""
+    here = f", of which {size(plan.bytes_here)} are here" if plan.bytes_here else ""
     license_text = f"; licence: {plan.license}" if plan.license else ""
-    console.notice(f"{repo_id}: {len(plan.files)} files, {plan.total_bytes / 1e9:.2f} GB{here}{license_text}.")
+    console.notice(f"{repo_id}: {len(plan.files)} files, {size(plan.total_bytes)}{here}{license_text}.")
     check_disk(plan)
     return plan
 
@@ -86,10 +95,9 @@ def _fetch(plan: Plan, console: Console) -> Path:
     from mistral_cli.weights.hub import resolve
     from mistral_cli.weights.hub_download import download
 
-    base = plan.total_bytes - plan.bytes_to_fetch
     bar = tqdm(  # type: ignore[no-untyped-call]
         total=plan.total_bytes,
-        initial=base,
+        initial=plan.bytes_here,
         desc=plan.repo_id,
         unit="B",
         unit_scale=True,

@@ -8,15 +8,22 @@ from typing import Annotated
 
 import typer
 
+from mistral_cli.commands import options as opt
 from mistral_cli.commands.show_facts import USUAL_CONTEXT, Facts, as_json, kv_cache_bytes, memory_needed, read_facts
 from mistral_cli.commands.show_tree import build_tree, draw
+from mistral_cli.commands.sizes import size
 from mistral_cli.commands.start import start
 
 
 def show(
     ctx: typer.Context,
-    model: Annotated[str, typer.Argument(help="A folder, a fetched hub id, builtin, or a config.json alone.")],
-    revision: Annotated[str | None, typer.Option(help="Branch, tag or commit of a hub id.")] = None,
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL", parser=str, help="A folder, a fetched hub id, builtin, or a config.json alone."
+        ),
+    ],
+    revision: opt.RevisionOption = None,
     tree: Annotated[bool, typer.Option("--tree", help="Draw the modules with their shapes.")] = False,
     as_object: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
@@ -55,7 +62,7 @@ def _rows(facts: Facts) -> Iterator[tuple[str, str]]:
     yield "rotary base", f"{args.rope_theta:,.10g}"
     yield "window", _window(facts)
     yield "context", f"{args.max_position_embeddings:,} tokens"
-    yield "tokenizer", facts.tokenizer or "not looked for: this is a config alone"
+    yield "tokenizer", str(facts.tokenizer)
     yield "licence", facts.license or "not stated"
     yield "weights", _weights(facts)
     yield from _memory(facts)
@@ -87,11 +94,3 @@ def _memory(facts: Facts) -> Iterator[tuple[str, str]]:
     for dtype, nbytes in memory_needed(facts.args).items():
         yield label, f"{dtype:8}  {size(nbytes):>8} of weights, {size(nbytes + cache):>8} with that cache"
         label = ""
-
-
-def size(nbytes: int) -> str:
-    """Return a number of bytes for people, in powers of ten as disks are sold: ``14.50 GB``."""
-    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if nbytes >= factor:
-            return f"{nbytes / factor:.2f} {unit}"
-    return f"{nbytes} B"

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mistral_cli.errors import CheckpointError, ModelNotFoundError
+from mistral_cli.errors import MistralError
 
 if TYPE_CHECKING:
     from mistral_cli.model.args import ModelArgs
@@ -21,6 +21,29 @@ USUAL_CONTEXT = 8192
 
 _QUANTIZED = re.compile(r"\.(self_attn|mlp|experts\.\d+)\.")
 """The matrices that a quantization replaces; embeddings, norms, routers and ``lm_head`` stay in bfloat16."""
+
+_LICENSE_LINE = re.compile(r"^(license(?:_name)?):[ \t]*(\S.*?)[ \t]*$", re.MULTILINE)
+"""A line of a README's front matter (YAML) that names the licence."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenizerFacts:
+    """What is known of a model's tokenizer."""
+
+    version: str = ""
+    """``v1`` … ``v13``, or what ``text`` calls another; empty where there is none."""
+    found_by: str = ""
+    """How the version was found, in words."""
+    is_base: bool = False
+    """True where the model has no chat format: it only continues text."""
+    problem: str = ""
+    """Why there is none."""
+
+    def __str__(self) -> str:
+        """Return version and origin, or the problem, as one line."""
+        if not self.version:
+            return f"none: {self.problem}"
+        return f"{self.version} ({self.found_by})" + (", a base model without a chat format" if self.is_base else "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,8 +58,7 @@ class Facts:
     weight_files: int
     weight_bytes: int
     """Size of the weight files on the disk; 0 for a config alone."""
-    tokenizer: str
-    """The tokenizer's version and how it was found, or why there is none."""
+    tokenizer: TokenizerFacts
     license: str
 
     @property
@@ -70,7 +92,7 @@ def read_facts(name: str, path: Path) -> Facts:
         dtype=dtype,
         weight_files=len(files.weights) if files else 0,
         weight_bytes=files.nbytes if files else 0,
-        tokenizer=_tokenizer(folder) if path.is_dir() else "",
+        tokenizer=_tokenizer(folder) if path.is_dir() else TokenizerFacts(problem="this is a config alone"),
         license=find_license(folder) if path.is_dir() else "",
     )
 
@@ -84,22 +106,23 @@ def _stated_dtype(config: Path) -> str:
     return stated if isinstance(stated, str) else ""
 
 
-def _tokenizer(folder: Path) -> str:
-    """Return the tokenizer's version and how that was found, or what is wrong with it."""
+def _tokenizer(folder: Path) -> TokenizerFacts:
     from mistral_cli.text.tokenizer import load_tokenizer
 
     try:
         tokenizer = load_tokenizer(folder)
-    except (CheckpointError, ModelNotFoundError) as error:
-        return f"none: {error.message}"
-    return f"{tokenizer.version} ({tokenizer.found_by})"
+    except MistralError as error:
+        return TokenizerFacts(problem=error.message)
+    return TokenizerFacts(version=tokenizer.version, found_by=tokenizer.found_by, is_base=tokenizer.is_base)
 
 
 def find_license(folder: Path) -> str:
     """Return the licence that a model's README states in its front matter, else the first line of its LICENSE."""
     readme = _read_start(folder / "README.md")
     front = re.match(r"\ufeff?---\s*\n(.*?)\n---", readme, re.DOTALL)
-    stated = dict(re.findall(r"^(license(?:_name)?):[ \t]*(\S.*?)[ \t]*$", front[1] if front else "", re.MULTILINE))
+    stated: dict[str, str] = dict(
+        re.findall(r"^(license(?:_name)?):[ \t]*(\S.*?)[ \t]*$", front[1] if front else "", re.MULTILINE)
+    )
     named = stated.get("license_name") if stated.get("license") == "other" else None
     if found := named or stated.get("license"):
         return found.strip("'\"")
@@ -112,7 +135,7 @@ def _read_start(path: Path) -> str:
     """Return the beginning of a text file; empty where there is none to read."""
     try:
         with path.open("rb") as file:
-            return file.read(65536).decode("utf-8", "replace")
+            return file.read(65536).decode("utf-8", "replace").replace("\r\n", "\n")
     except OSError:
         return ""
 
@@ -164,7 +187,7 @@ def as_json(facts: Facts) -> Mapping[str, object]:
         "dtype": facts.dtype or None,
         "weight_files": facts.weight_files,
         "bytes_on_disk": facts.weight_bytes,
-        "tokenizer": facts.tokenizer or None,
+        "tokenizer": asdict(facts.tokenizer),
         "license": facts.license or None,
         "memory": memory_needed(args),
         "kv_cache": {"tokens": context, "bytes": kv_cache_bytes(args, context)},

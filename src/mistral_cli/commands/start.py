@@ -14,10 +14,12 @@ from mistral_cli.ui.console import Console
 
 @dataclass(slots=True, kw_only=True)
 class Invocation:
-    """What the roof must know of a command's flags when it has failed: how to say so."""
+    """What the roof must know when a command has failed: how to say so, and where."""
 
     color: str | None = None
     debug: bool | None = None
+    console: Console | None = None
+    """What the command writes through, once it is open."""
 
 
 def start(ctx: typer.Context, flags: Mapping[str, object] | None = None) -> tuple[Settings, Console]:
@@ -29,7 +31,7 @@ def start(ctx: typer.Context, flags: Mapping[str, object] | None = None) -> tupl
     invocation: Invocation = ctx.obj
     settings = load_settings({**(flags or {}), "color": invocation.color, "debug": invocation.debug})
     invocation.color, invocation.debug = settings.color, settings.debug
-    console = Console.open(choice=settings.color, quiet=settings.quiet)
+    console = invocation.console = Console.open(choice=settings.color, quiet=settings.quiet)
     for text in settings.warnings:
         console.warning(text)
     return settings, console

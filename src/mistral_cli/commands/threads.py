@@ -5,8 +5,16 @@ from __future__ import annotations
 import math
 import os
 from pathlib import Path
+from typing import Final
 
-CGROUPS = Path("/sys/fs/cgroup")
+CGROUPS: Final = Path("/sys/fs/cgroup")
+TINY: Final = 20_000_000
+"""Parameters under which a second thread gains nothing, and on a busy machine costs ten times what it computes."""
+
+
+def choose_threads(asked: int | None, parameters: int) -> int:
+    """Return the threads for a model of so many parameters: those asked for, one for a tiny one, else all granted."""
+    return asked or (1 if parameters < TINY else granted_cores())
 
 
 def granted_cores(cgroups: Path = CGROUPS) -> int:

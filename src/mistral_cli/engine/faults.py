@@ -23,7 +23,7 @@ def check_prompt(prompt: Sequence[int], context: int) -> None:
         raise UsageError("The prompt is empty.", "Give at least one token.")
     if len(prompt) >= context:
         raise ContextError(
-            f"The prompt takes {len(prompt):,} tokens, but the context is {context:,}, with room for an answer.",
+            f"The prompt takes {len(prompt):,} tokens, but the context holds {context:,}, answer included.",
             "Shorten it, or raise --context where the model allows more.",
         )
 

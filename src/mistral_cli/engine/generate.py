@@ -15,9 +15,10 @@ from mistral_cli.engine.host_memory import peak_resident
 from mistral_cli.engine.plan import CHUNK
 from mistral_cli.engine.prefix import KeptSequence
 from mistral_cli.engine.sampler import Seen, next_id
+from mistral_cli.weights.allocate import is_out_of_memory
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Generator, Iterator, Sequence
+    from collections.abc import Collection, Generator, Iterator, Sequence
 
     from torch import Tensor
 
@@ -37,7 +38,7 @@ class NativeEngine:
         context: tokens that fit, prompt and answer together; by default what the model was made for.
         eos_ids: the ids that end an answer.
         control_ids: ids that no penalty touches.
-        chunk: prompt tokens read in one go. A cancel flag is read before every layer of a chunk.
+        chunk: prompt tokens read in one go.
     """
 
     def __init__(
@@ -64,7 +65,7 @@ class NativeEngine:
 
     def generate(
         self, prompt: Sequence[int], params: SamplingParams, *, cancel: Cancel | None = None
-    ) -> Iterator[EngineEvent]:
+    ) -> Generator[EngineEvent, None, None]:
         """Yield progress while reading, then each id (EOS is not yielded), then ``TokensDone``.
 
         Closing the iterator ends the answer there and keeps the cache of what was drawn. Log-probabilities are those of
@@ -113,12 +114,12 @@ class NativeEngine:
             yield Notice("The sliding window has moved past the place to go on from: the prompt is read again.")
         yield PrefillProgress(answer.reused, total, answer.reused)
         for start in range(answer.reused, total, self._chunk):
-            logits = self._step(answer.prompt[start : start + self._chunk], answer.check)
+            logits = self._step(answer.prompt[start : start + self._chunk], answer)
             yield PrefillProgress(min(start + self._chunk, total), total, answer.reused)
         return logits
 
     def _write(self, answer: Answer, logits: Tensor) -> Iterator[EngineEvent]:
-        """Draw until EOS, the limit or a cancel; the last id drawn is not in the cache, nobody asked for its logits."""
+        """Draw until EOS, the limit or a cancel; the last id drawn stays out of the cache."""
         while True:
             answer.check()
             token = self._draw(answer, logits)
@@ -126,21 +127,21 @@ class NativeEngine:
                 return
             yield token
             if answer.drawn == answer.room:
-                break
-            answer.check()
-            logits = self._step([token.id])
-        answer.reason = "length"
-        if len(answer.prompt) + answer.drawn == self._context:
-            yield Notice(f"The context of {self._context} tokens is full: the answer ends here.")
+                answer.reason = "length"
+                return
+            logits = self._step([token.id], answer)
 
     @torch.inference_mode()
-    def _step(self, ids: list[int], on_layer: Callable[[], None] | None = None) -> Tensor:
-        """Put ``ids`` through the model and into the cache; return the logits ``(V,)`` after the last."""
+    def _step(self, ids: list[int], answer: Answer) -> Tensor:
+        """Put ``ids`` through the model and into the cache; return the logits ``(V,)`` after the last.
+
+        Between any two layers a cancelled answer leaves it; the cache is then as it was.
+        """
         tokens = torch.tensor([ids], device=self.model.device)  # (1, T)
         try:
-            logits, _ = self.model(tokens, self._kept.cache, last_only=True, on_layer=on_layer)
+            logits, _ = self.model(tokens, self._kept.cache, last_only=True, on_layer=answer.check)
         except RuntimeError as error:
-            if isinstance(error, torch.OutOfMemoryError) or "allocate memory" in str(error):
+            if is_out_of_memory(error):
                 raise out_of_memory(error) from error
             raise
         self._kept.add(ids)

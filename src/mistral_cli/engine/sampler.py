@@ -57,12 +57,14 @@ def distribution(logits: Tensor, params: SamplingParams, seen: Seen = NOTHING_SE
 
 
 def draw(probabilities: Tensor, generator: torch.Generator) -> Tensor:
-    """Draw one id from ``(V,)`` probabilities: a 0-d int64 tensor on their device.
+    """Draw one id from ``(V,)`` probabilities: a 0-d int64 tensor, on their device or on the CPU.
 
     One uniform number a draw, looked up in the cumulated probabilities, ten times quicker than ``torch.multinomial``.
     The generator lives on the CPU, so a seed means the same numbers on every device. In float64 ``uniform * total`` is
     always below ``total``, so no token of probability 0 can be met.
     """
+    if probabilities.device.type == "mps":
+        probabilities = probabilities.cpu()  # Apple's GPUs have no float64
     uniform = torch.rand((), generator=generator, dtype=torch.float64).item()
     cumulated = probabilities.cumsum(-1, dtype=torch.float64)
     return (cumulated <= uniform * cumulated[-1]).sum()
@@ -115,6 +117,7 @@ def penalise_repetition(logits: Tensor, ids: Collection[int], penalty: float) ->
         return logits
     index = _ids(ids, logits)
     old = logits.index_select(-1, index)
+    penalty = max(penalty, torch.finfo(logits.dtype).tiny)  # below, it is 0 in the logits' dtype, and 0 / 0 is NaN
     new = torch.where(old < 0, old * penalty, old / penalty).clamp(-_bound(logits), _bound(logits))
     return logits.index_copy(-1, index, new)
 
@@ -163,7 +166,9 @@ def keep_top_p(logits: Tensor, p: float) -> Tensor:
     ranked, ids = _ranked(logits, total, p)
     probs = (ranked - total).exp()
     ahead = probs.cumsum(-1) - probs  # mass of all likelier tokens: 0 for the first, so it always stays
-    return torch.full_like(logits, -torch.inf).scatter_(-1, ids, ranked.masked_fill(ahead >= p, -torch.inf))
+    enough = p * (1 - 4 * torch.finfo(logits.dtype).eps)  # 0.5 + 0.25 + 0.15 reaches 0.9, however rounded
+    reached = ahead >= max(enough, torch.finfo(logits.dtype).tiny)  # not 0, which the first one's 0 would reach
+    return torch.full_like(logits, -torch.inf).scatter_(-1, ids, ranked.masked_fill(reached, -torch.inf))
 
 
 def _ranked(logits: Tensor, total: Tensor, p: float) -> tuple[Tensor, Tensor]:

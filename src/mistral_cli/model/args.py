@@ -221,7 +221,9 @@ def _check_windows(args: ModelArgs) -> None:
         raise _wrong(f"sliding_window lists {len(windows)} layers, but there are {args.n_layers}")
     for window in windows:
         if window is not None and (not _is_whole(window) or window < 1):
-            raise _wrong(f"sliding_window is {_shown(window)}, but must be a whole number of 1 or more, or none")
+            raise _wrong(
+                f"sliding_window is {_shown(window)}, but must be whole and 1 or more, none, or a tuple of these"
+            )
 
 
 def _is_whole(value: object) -> bool:

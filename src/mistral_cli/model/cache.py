@@ -74,12 +74,15 @@ class LayerCache:
         else:
             kept = min(self.window - 1, held)
             self._move(held, kept, max(self._limit, kept + tokens))
-            self.first = start - kept
 
     def _move(self, held: int, kept: int, slots: int) -> None:
-        """Put the last ``kept`` of ``held`` slots to the front of a buffer of ``slots``."""
-        self.keys = _moved(self.keys, held, kept, slots)
-        self.values = _moved(self.values, held, kept, slots)
+        """Put the last ``kept`` of ``held`` slots to the front of new buffers of ``slots``.
+
+        All changes at once and last: where memory runs out or Ctrl-C comes before, the layer is as it was.
+        """
+        keys = _moved(self.keys[:, :, held - kept : held], slots)
+        values = _moved(self.values[:, :, held - kept : held], slots)
+        self.keys, self.values, self.first = keys, values, self.first + held - kept
 
 
 class KVCache:
@@ -159,14 +162,10 @@ def _limit(window: int | None, capacity: int) -> int:
     return capacity if window is None else min(capacity, window - 1 + BLOCK)
 
 
-def _moved(buffer: Tensor, held: int, kept: int, slots: int) -> Tensor:
-    """Return a buffer of ``slots`` (the same one, if it has so many) that begins with the last ``kept`` of ``held``."""
-    tail = buffer[:, :, held - kept : held]
-    if buffer.shape[2] == slots:
-        tail = tail.clone()  # source and target overlap
-    else:
-        batch, heads, _, width = buffer.shape
-        with torch.inference_mode(mode=False):
-            buffer = torch.empty(batch, heads, slots, width, dtype=buffer.dtype, device=buffer.device)
+def _moved(tail: Tensor, slots: int) -> Tensor:
+    """Return a new buffer of ``slots`` that begins with ``tail``."""
+    batch, heads, kept, width = tail.shape
+    with torch.inference_mode(mode=False):
+        buffer = torch.empty(batch, heads, slots, width, dtype=tail.dtype, device=tail.device)
     buffer[:, :, :kept] = tail
     return buffer

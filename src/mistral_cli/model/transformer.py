@@ -60,7 +60,10 @@ class Decoder(nn.Module):
     def __init__(self, args: ModelArgs) -> None:
         super().__init__()
         # nn.Embedding(V, dim) would draw on meta, and that imports torch's compiler: a second at every start
-        self.embed_tokens = nn.Embedding.from_pretrained(torch.empty(args.vocab_size, args.dim), freeze=False)
+        empty = torch.empty(args.vocab_size, args.dim)
+        self.embed_tokens: nn.Embedding = nn.Embedding.from_pretrained(  # type: ignore[no-untyped-call]
+            empty, freeze=False
+        )
         self.layers = nn.ModuleList(DecoderLayer(args) for _ in range(args.n_layers))
         self.norm = RMSNorm(args.dim, args.norm_eps)
 
@@ -93,7 +96,8 @@ class Mistral(nn.Module):
         self.to(dtype or torch.get_default_dtype())
         if target.type != "meta":
             self.to_empty(device=target)
-            self._draw(generator)
+            for weight in self.parameters():
+                draw(weight, generator)
 
     if TYPE_CHECKING:
 
@@ -187,13 +191,14 @@ class Mistral(nn.Module):
             logits = self.lm_head(hidden)
         return logits.to(torch.promote_types(logits.dtype, torch.float32))
 
-    @torch.no_grad()
-    def _draw(self, generator: torch.Generator | None) -> None:
-        for weight in self.parameters():
-            if weight.dim() == 1:  # a norm
-                weight.fill_(1)
-            else:
-                weight.uniform_(-INITIAL_RANGE, INITIAL_RANGE, generator=generator)
+
+@torch.no_grad()
+def draw(weight: Tensor, generator: torch.Generator | None) -> None:
+    """Fill one weight as a new model has it: a norm (one axis) with 1, any other uniformly in ±``INITIAL_RANGE``."""
+    if weight.dim() == 1:
+        weight.fill_(1)
+    else:
+        weight.uniform_(-INITIAL_RANGE, INITIAL_RANGE, generator=generator)
 
 
 def _check_shapes(tokens: Tensor, padding: Tensor | None, batch_size: int) -> None:

@@ -60,10 +60,15 @@ def _read(name: str, value: object, origin: str) -> object:
         result = OPTIONS[name].metadata["read"](value)
     except ValueError as error:
         limit = f", {LIMITS[name]}" if name in LIMITS else ""
-        raise UsageError(f"{origin} is {value!r}, but must be {error}{limit}.") from None
+        raise UsageError(f"{origin} is {_show(value)}, but must be {error}{limit}.") from None
     if name in LIMITS and not LIMITS[name].allows(result):
         raise UsageError(f"{origin} is {result}, but must be {LIMITS[name]}.")
     return result
+
+
+def _show(value: object) -> str:
+    """Return a value as it was typed: a flag that may be repeated gives a list."""
+    return ", ".join(map(repr, value)) if isinstance(value, (list, tuple)) else repr(value)
 
 
 def _mended(layers: Sequence[_Layer], values: Mapping[str, object]) -> list[str]:

@@ -7,8 +7,9 @@ an option does or where it was set.
 from __future__ import annotations
 
 import json
+import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Final
 
@@ -88,17 +89,31 @@ def _texts(value: object) -> tuple[str, ...]:
     return tuple(well_formed(text) for text in _paths(value))
 
 
+def _stops(value: object) -> tuple[str, ...]:
+    texts = _texts(value)
+    if "" in texts:
+        raise ValueError("text of one character or more")
+    return texts
+
+
 def _biases(value: object) -> Mapping[int, float]:
     """Accept a table of id -> bias, a list of ``ID=BIAS``, or those in one text with commas between."""
     rows = value.split(",") if isinstance(value, str) else value
     try:
-        if isinstance(rows, Mapping):
-            return {_whole(token): _number(bias) for token, bias in rows.items()}
-        if isinstance(rows, (list, tuple)):
-            return {_whole(token): _number(bias) for token, bias in (str(row).split("=") for row in rows)}
+        biases = {_whole(token): _number(bias) for token, bias in _pairs(rows)}
+        if all(token >= 0 and math.isfinite(bias) for token, bias in biases.items()):
+            return biases
     except ValueError:
         pass
-    raise ValueError("ID=BIAS: a token id and a number")
+    raise ValueError("ID=BIAS: a token id (0 or more) and a finite number")
+
+
+def _pairs(rows: object) -> Iterable[Sequence[object]]:
+    if isinstance(rows, Mapping):
+        return rows.items()
+    if isinstance(rows, (list, tuple)):
+        return [str(row).split("=") for row in rows]
+    raise ValueError("a table or a list")
 
 
 def _one_of(*choices: str) -> Callable[[object], str]:
@@ -148,7 +163,7 @@ class Settings:
     logit_bias: Mapping[int, float] = _option(_biases, {})
     seed: int | None = _option(_whole)
     max_tokens: int | None = _option(_whole)
-    stop: tuple[str, ...] = _option(_texts, ())
+    stop: tuple[str, ...] = _option(_stops, ())
     order: str | None = _option(_one_of("temperature-first", "temperature-last"))
     logprobs: int | None = _option(_whole)
     # how the answer is shown

@@ -12,15 +12,17 @@ import json
 import os
 import sys
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, BinaryIO, TextIO
 
 from mistral_cli.text.sanitize import Sanitizer, sanitize
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from mistral_cli.errors import MistralError
 
+USUAL_COLUMNS = 80
 _CLEAR_LINE = "\r\x1b[K"
 _STYLES = {"error": "1;31", "warning": "33", "notice": "2", "prompt": "1;32"}
 
@@ -46,7 +48,8 @@ class Stream:
     color: bool = False
     can_redraw: bool = False
     """Whether the cursor can be moved: a terminal that is not dumb."""
-    columns: int = 80
+    measure: Callable[[], int] = lambda: USUAL_COLUMNS
+    """Tells how wide the terminal is now: people resize it."""
     _sanitizer: Sanitizer = field(default_factory=Sanitizer)
 
     @classmethod
@@ -61,8 +64,13 @@ class Stream:
             is_terminal=is_terminal,
             color=wants_color(choice, is_terminal=is_terminal, environ=environ),
             can_redraw=is_terminal and environ.get("TERM", "dumb") != "dumb",
-            columns=_columns(file) if is_terminal else 80,
+            measure=partial(_columns, file),
         )
+
+    @property
+    def columns(self) -> int:
+        """How many columns the terminal has; 80 where there is none."""
+        return self.measure()
 
     def write(self, text: str) -> None:
         """Write trusted text (our own words and escapes) as it is.
@@ -86,9 +94,9 @@ class Stream:
 
 def _columns(file: TextIO) -> int:
     try:
-        return os.get_terminal_size(file.fileno()).columns or 80
+        return os.get_terminal_size(file.fileno()).columns or USUAL_COLUMNS
     except OSError:
-        return 80
+        return USUAL_COLUMNS
 
 
 @dataclass(slots=True, kw_only=True)
@@ -100,6 +108,7 @@ class Console:
     quiet: bool = False
     """Say errors only."""
     _status: bool = False
+    _said: set[str] = field(default_factory=set)
 
     @classmethod
     def open(cls, *, choice: str = "auto", quiet: bool = False, environ: Mapping[str, str] = os.environ) -> Console:
@@ -111,17 +120,17 @@ class Console:
 
     def answer(self, text: str) -> None:
         """Write the next piece of the answer, on the screen when this returns."""
-        self._clear_status()
+        self.clear_status()
         self.out.write_untrusted(text)
 
     def rendered(self, text: str) -> None:
         """Write text that was laid out and made safe already."""
-        self._clear_status()
+        self.clear_status()
         self.out.write(text)
 
     def line(self, text: str) -> None:
         """Write one line (or several) of a result; untrusted."""
-        self._clear_status()
+        self.clear_status()
         self.out.write(self.out.safe(text) + "\n")
 
     def json(self, value: object) -> None:
@@ -144,6 +153,12 @@ class Console:
         if not self.quiet:
             self._tell(self._styled(" ".join(self.err.safe(text).split("\n")), "notice"))
 
+    def notice_once(self, text: str) -> None:
+        """Say something worth knowing, but not at every turn again."""
+        if text not in self._said:
+            self._said.add(text)
+            self.notice(text)
+
     def stats(self, text: str) -> None:
         """Write statistics that were asked for, quiet or not."""
         self._tell(self.err.safe(text))
@@ -155,7 +170,8 @@ class Console:
             self._put(_CLEAR_LINE + self._styled(line, "notice"))
             self._status = True
 
-    def _clear_status(self) -> None:
+    def clear_status(self) -> None:
+        """Take the line that ``status`` showed off the screen."""
         if self._status:
             self._status = False
             self._put(_CLEAR_LINE)
@@ -166,7 +182,7 @@ class Console:
         self._tell(f"{self._styled(kind + ':', kind)} {line}")
 
     def _tell(self, line: str) -> None:
-        self._clear_status()
+        self.clear_status()
         self._put(line + "\n")
 
     def _styled(self, text: str, style: str) -> str:
@@ -185,6 +201,6 @@ class Console:
 
     def ask(self, question: str) -> bool:
         """Ask on stderr; True for yes. Anything else, and the end of input, is no."""
-        self._clear_status()
+        self.clear_status()
         self._put(self.err.safe(question) + " [y/N] ")
         return sys.stdin.readline().strip().lower() in ("y", "yes")

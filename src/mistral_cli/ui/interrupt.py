@@ -21,7 +21,7 @@ class Interrupt:
 
     def __init__(self, window: float = math.inf) -> None:
         self.window = window
-        self.last = -math.inf
+        self.last: float | None = None
         """When Ctrl-C last came, on the monotonic clock."""
         self._flag = threading.Event()
         self._before: object = signal.SIG_IGN
@@ -38,7 +38,7 @@ class Interrupt:
         """
         now = time.monotonic()
         last, self.last = self.last, now
-        if now - last <= self.window:
+        if last is not None and now - last <= self.window:
             raise KeyboardInterrupt
         self._flag.set()
 

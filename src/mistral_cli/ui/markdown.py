@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -28,28 +29,24 @@ class MarkdownWriter:
     def push(self, text: str) -> None:
         """Take the next piece and print the blocks that it finished."""
         self._open += self._sanitizer.push(text)
-        if "\n" in text and len(self._open) >= 1.5 * self._parsed:  # so that one long block is not parsed at each line
-            self._flush_finished()
+        if "\n" in text and len(self._open) >= 1.25 * self._parsed:  # or a long block is parsed at each line
+            *finished, self._open = _blocks(self._open)
+            self._show(finished)
             self._parsed = len(self._open)
 
     def finish(self) -> None:
         """Print the rest."""
-        self._show(self._open)
+        self._show(_blocks(self._open))
         self._open = ""
 
-    def _flush_finished(self) -> None:
-        starts = _block_starts(self._open)
-        if len(starts) > 1:
-            lines = self._open.split("\n")
-            self._show("\n".join(lines[: starts[-1]]))
-            self._open = "\n".join(lines[starts[-1] :])
-
-    def _show(self, text: str) -> None:
+    def _show(self, blocks: list[str]) -> None:
+        """Print each block with a blank line before it, whether they came together or one by one."""
         out = self.console.out
-        rendered = render(text, columns=out.columns, color=out.color)
-        if rendered:
-            self.console.rendered(("\n" if self._begun else "") + rendered)
-            self._begun = True
+        for block in blocks:
+            rendered = render(block, columns=out.columns, color=out.color)
+            if rendered:
+                self.console.rendered(("\n" if self._begun else "") + rendered)
+                self._begun = True
 
 
 def _parse(text: str) -> list[Any]:
@@ -58,9 +55,13 @@ def _parse(text: str) -> list[Any]:
     return MarkdownIt().enable("strikethrough").enable("table").parse(text)
 
 
-def _block_starts(text: str) -> list[int]:
-    """Return the first line of every outermost block."""
-    return [token.map[0] for token in _parse(text) if token.level == 0 and token.map and token.nesting >= 0]
+def _blocks(text: str) -> list[str]:
+    """Cut Markdown into its outermost blocks, every line in one of them; at least one."""
+    starts = [token.map[0] for token in _parse(text) if token.level == 0 and token.map and token.nesting >= 0]
+    lines = [line + "\n" for line in text.split("\n")]
+    lines[-1] = lines[-1][:-1]
+    edges = [0, *starts[1:], len(lines)]
+    return ["".join(lines[start:end]) for start, end in itertools.pairwise(edges)]
 
 
 def first_code_block(text: str) -> str | None:
@@ -85,7 +86,7 @@ def render(text: str, *, columns: int, color: bool) -> str:
         emoji=False,
     )
     rich.print(_Safe(Markdown(text, hyperlinks=False)))
-    laid_out = page.getvalue().strip("\n")
+    laid_out = "\n".join(line.rstrip(" ") for line in page.getvalue().split("\n")).strip("\n")  # Rich pads its lines
     return laid_out + "\n" if laid_out.strip() else ""
 
 

@@ -51,12 +51,12 @@ class Stdin:
             data = self.file.read(INPUT_LIMIT + 1)
         return decode(_limited(data, "stdin"), "stdin", on_invalid)
 
-    def lines(self, on_waiting: Callable[[], None], on_invalid: Callable[[str], None]) -> Iterator[str]:
-        """Yield each line as it comes, without its end.
+    def lines(self, on_waiting: Callable[[], None], on_invalid: Callable[[str], None]) -> Iterator[str | ContextError]:
+        """Yield each line as it comes, without its end; an error instead of one of more than ``INPUT_LIMIT`` bytes.
 
-        Raises:
-            ContextError: a line of more than ``INPUT_LIMIT`` bytes.
+        Of several lines that are not UTF-8, ``on_invalid`` is told the first.
         """
+        untold = [on_invalid]
         number = 0
         while self.file is not None:
             with _patience(on_waiting):
@@ -65,7 +65,16 @@ class Stdin:
                 return
             number += 1
             name = f"line {number} of stdin"
-            yield strip_line_end(decode(_limited(data, name), name, on_invalid))
+            try:
+                yield strip_line_end(decode(_limited(data, name), name, lambda text: untold and untold.pop()(text)))
+            except ContextError as error:
+                self._skip_line(data)
+                yield error
+
+    def _skip_line(self, data: bytes) -> None:
+        """Read on to the end of the line that begins with ``data``, a bounded piece at a time."""
+        while self.file is not None and data and not data.endswith(b"\n"):
+            data = self.file.readline(INPUT_LIMIT)
 
 
 def read_file(path: str, on_invalid: Callable[[str], None]) -> str:
@@ -84,7 +93,7 @@ def read_file(path: str, on_invalid: Callable[[str], None]) -> str:
     return decode(_limited(data, path), path, on_invalid)
 
 
-def decode(data: bytes, name: str, on_invalid: Callable[[str], None]) -> str:
+def decode(data: bytes, name: str, on_invalid: Callable[[str], object]) -> str:
     """Return UTF-8 bytes as text: invalid ones as U+FFFD after one warning, a BOM at the start dropped."""
     data = data.removeprefix(codecs.BOM_UTF8)
     try:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-__all__ = ["DTYPES", "load_model", "read_args"]
+__all__ = ["DTYPES", "STORED", "load_model", "read_args"]
 
 DTYPES = {
     "bfloat16": torch.bfloat16,
@@ -35,7 +35,8 @@ DTYPES = {
 }
 """The names under which a dtype may be asked for."""
 
-_STORED = {"BF16": torch.bfloat16, "F16": torch.float16, "F32": torch.float32, "F64": torch.float64}
+STORED = {"BF16": torch.bfloat16, "F16": torch.float16, "F32": torch.float32, "F64": torch.float64}
+"""What safetensors calls a type of weights -> the type."""
 
 
 def load_model(
@@ -62,7 +63,7 @@ def load_model(
     args = read_args(files.config)
     tensors = read_tensors(files)
     sources = match_tensors(tensors, args, Path(path))
-    wanted = _dtype(dtype) or _STORED[main_dtype(source.tensor for source in sources.values())]
+    wanted = _dtype(dtype) or STORED[main_dtype(source.tensor for source in sources.values())]
     if args.tie_word_embeddings and LM_HEAD in sources:
         _check_tied(sources[EMBEDDING], sources.pop(LM_HEAD))
     model = Mistral(args, device=torch.device("meta"), dtype=wanted)
@@ -121,9 +122,11 @@ def _filled(source: Source, content: mmap.mmap, dtype: torch.dtype, device: torc
 
 def _stored(source: Source, content: mmap.mmap) -> Tensor:
     """Return the bytes of a file as a tensor, without a copy where they are aligned."""
-    tensor, dtype = source.tensor, _STORED[source.tensor.dtype]
+    tensor, dtype = source.tensor, STORED[source.tensor.dtype]
     if tensor.start % dtype.itemsize:
-        return torch.frombuffer(bytearray(content[tensor.start : tensor.end]), dtype=dtype).view(tensor.shape)
+        return torch.frombuffer(bytearray(memoryview(content)[tensor.start : tensor.end]), dtype=dtype).view(
+            tensor.shape
+        )
     count = tensor.nbytes // dtype.itemsize
     return torch.frombuffer(content, dtype=dtype, count=count, offset=tensor.start).view(tensor.shape)
 

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
     from mistral_cli.model.args import ModelArgs
 
+_OWN_KEYS = {"dim", "n_layers", "n_heads"}
+"""Any of these, and the config is spelt in Mistral's own way."""
+
 
 def read_args(path: Path) -> ModelArgs:
     """Return the shape of the model at ``path``: a folder, or its ``config.json`` or ``params.json`` itself.
@@ -29,7 +32,7 @@ def read_args(path: Path) -> ModelArgs:
             is not ours to compute: another architecture, activation or rotary embedding, biases, a quantization.
     """
     fields = ConfigFields.read(find_config(path))
-    read = mistral_args if "n_layers" in fields.values else huggingface_args
+    read = mistral_args if fields.values.keys() & _OWN_KEYS else huggingface_args
     try:
         return read(fields)
     except CheckpointError as error:

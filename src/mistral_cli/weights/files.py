@@ -77,7 +77,7 @@ def read_tensors(files: CheckpointFiles) -> dict[str, TensorInfo]:
     """Return every tensor of the checkpoint by its name in the files, without reading any weights.
 
     Raises:
-        CheckpointError: a damaged header; a tensor in two shards; one that is not where the index says.
+        CheckpointError: a damaged header; no tensors; one in two shards; one that is not where the index says.
     """
     found: dict[str, TensorInfo] = {}
     for file in files.weights:
@@ -85,6 +85,8 @@ def read_tensors(files: CheckpointFiles) -> dict[str, TensorInfo]:
             if name in found:
                 raise CheckpointError(f"{file} holds {name!r:.120}, which {found[name].file.name} holds too.", _AGAIN)
             found[name] = tensor
+    if not found:
+        raise CheckpointError(f"{files.weights[0]} holds no tensors.", _AGAIN)
     _check_index(files, found)
     return found
 

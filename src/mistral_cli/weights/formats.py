@@ -71,7 +71,7 @@ def match_tensors(tensors: Mapping[str, TensorInfo], args: ModelArgs, folder: Pa
     found = _split_fused_experts(tensors)
     is_mistral = any(name.endswith(".attention.wq.weight") for name in found)
     shapes = dict(args.tensor_shapes())
-    theirs = {name: _mistral_name(name) if is_mistral else name for name in (*shapes, LM_HEAD)}
+    theirs = {name: mistral_name(name) if is_mistral else name for name in (*shapes, LM_HEAD)}
     if args.tie_word_embeddings and theirs[LM_HEAD] in found:
         shapes[LM_HEAD] = shapes[EMBEDDING]
     expected = {theirs[name]: shape for name, shape in shapes.items()}
@@ -90,7 +90,8 @@ def main_dtype(tensors: Iterable[TensorInfo]) -> str:
     return max(nbytes, key=nbytes.__getitem__)
 
 
-def _mistral_name(name: str) -> str:
+def mistral_name(name: str) -> str:
+    """Return what Mistral's own files call the tensor that we call ``name``."""
     for ours, theirs in _MISTRAL_NAMES:
         name = name.replace(ours, theirs)
     return name

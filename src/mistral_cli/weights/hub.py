@@ -30,8 +30,12 @@ def builtin_path() -> Path:
 
 
 def default_model() -> str:
-    """Return the model to use where none was named: the default if it is on this disk, else the built-in one."""
-    return DEFAULT_MODEL if is_cached(DEFAULT_MODEL) else BUILTIN
+    """Return the model to use where none was named: the default if it is on this disk, else the built-in one.
+
+    A default with a broken link counts as being here, so that loading it says what is wrong.
+    """
+    snapshot = hub_cache.find_snapshot(DEFAULT_MODEL)
+    return DEFAULT_MODEL if snapshot and not hub_cache.find_missing(snapshot) else BUILTIN
 
 
 def resolve(name: str, *, revision: str | None = None, weights: bool = True) -> Path:

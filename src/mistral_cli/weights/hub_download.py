@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from mistral_cli.weights.hub_plan import Plan, RemoteFile
 
 CHUNK = 1 << 20
-PAUSES = (0.5, 1.0, 2.0, 4.0)
+PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
 """Seconds before each new try that follows one which brought nothing."""
 
 

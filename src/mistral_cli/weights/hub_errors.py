@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class UnreachableError(NetworkError):
-    """The hub gave no answer, or stopped in the middle of one (7)."""
+    """The hub gave no answer, stopped in the middle of one, or may not be asked (7)."""
 
 
 LOG_IN = "log in with `hf auth login` (or set HF_TOKEN)"
@@ -40,7 +40,7 @@ def translated(repo_id: str, revision: str | None = None, *, hint: str = "") -> 
     except (HTTPError, OSError) as error:
         ours = translate(error, repo_id, revision)
         ours.hint = hint if hint and isinstance(ours, UnreachableError) else ours.hint
-        raise ours from error
+        raise ours from None  # the library's message may quote an address that is signed, even in a traceback
 
 
 def translate(error: Exception, repo_id: str, revision: str | None = None) -> MistralError:
@@ -59,7 +59,7 @@ def translate(error: Exception, repo_id: str, revision: str | None = None) -> Mi
     if isinstance(error, HfHubHTTPError):
         return _refused(error, repo_id)
     if isinstance(error, errors.OfflineModeIsEnabled):
-        return NetworkError(f"{repo_id} is not wholly on this disk, and HF_HUB_OFFLINE is set.", "Unset it to fetch.")
+        return UnreachableError("The hub is not asked while HF_HUB_OFFLINE is set.", "Unset it to fetch a model.")
     return _not_reached(error)
 
 
@@ -95,25 +95,16 @@ def _refused(error: HfHubHTTPError, repo_id: str) -> MistralError:
 
 def _not_reached(error: Exception) -> MistralError:
     """Return the error for no answer at all, or for a disk that does not take what was fetched."""
-    cause = _system_error(error)
-    if not isinstance(error, (HTTPError, TimeoutError)) and cause is not None and cause.errno in _OF_THE_DISK:
-        return MistralError(f"The hub's cache cannot be written: {cause.strerror}.", _OF_THE_DISK[cause.errno])
+    is_of_the_network = isinstance(error, (HTTPError, ConnectionError, TimeoutError, socket.gaierror))
+    if isinstance(error, OSError) and error.errno is not None and not is_of_the_network:
+        is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        hint = "Make room; what came is kept." if is_full else "Set HF_HOME to a folder that you may write to."
+        return MistralError(f"The hub's cache cannot be written: {error.strerror}.", hint)
     host = urlsplit(constants.ENDPOINT).hostname or "the hub"
-    reason = _reason(error, cause)
+    reason = _reason(error, _system_error(error))
     return UnreachableError(
         f"The hub cannot be reached: {host} {reason}.", "Check the network (and HTTPS_PROXY if any)."
     )
-
-
-_OF_THE_DISK = {
-    errno.ENOSPC: "Make room, or set HF_HOME to a larger disk; what was fetched is kept.",
-    errno.EDQUOT: "Make room, or set HF_HOME to a larger disk; what was fetched is kept.",
-    errno.EACCES: "Set HF_HOME to a folder that you may write to.",
-    errno.EPERM: "Set HF_HOME to a folder that you may write to.",
-    errno.EROFS: "Set HF_HOME to a folder that you may write to.",
-    errno.EFBIG: "Raise the limit on the size of files (ulimit -f).",
-    errno.EIO: "The disk fails: look at the system's log.",
-}
 
 
 def _system_error(error: BaseException) -> OSError | None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from huggingface_hub import HfApi, get_hf_file_metadata, hf_hub_url
 from huggingface_hub.errors import HTTPError
+from huggingface_hub.utils import logging
 
 from mistral_cli.errors import CheckpointError, MistralError, NetworkError
 from mistral_cli.weights import hub_cache
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from huggingface_hub.hf_api import ModelInfo, RepoSibling
 
-DEADLINE = 3.5
+DEADLINE = 3.0
 """Seconds until a hub that says nothing counts as out of reach; ``HF_HUB_ETAG_TIMEOUT`` gives it more."""
 
 SPARE = 100_000_000
@@ -73,6 +74,11 @@ class Plan:
         return sum(file.size for file in self.files)
 
     @property
+    def is_here(self) -> bool:
+        """Tell whether every file is in its place, so that nothing is left to do."""
+        return all(self.pointer(file).exists() for file in self.files)
+
+    @property
     def bytes_here(self) -> int:
         """Bytes of it that are on this disk, those of unfinished files among them."""
         return sum(min(file.size, _size_here(self, file)) for file in self.files)
@@ -110,6 +116,7 @@ def download_plan(repo_id: str, revision: str | None = None) -> Plan:
     """
     check_id(repo_id)
     check_revision(revision)
+    hush_library()
     with translated(repo_id, revision):
         info = _within(_deadline(), lambda: _ask(repo_id, revision))
     listed = {item.rfilename: item for item in info.siblings or ()}
@@ -128,6 +135,12 @@ def _describe(item: RepoSibling) -> RemoteFile:
     if item.size is None:  # some mirrors leave it out: the library fetches such a file, without going on
         return RemoteFile(name=item.rfilename, size=0)
     return RemoteFile(name=item.rfilename, size=item.size, etag=item.lfs.sha256 if item.lfs else item.blob_id or "")
+
+
+def hush_library() -> None:
+    """Let the library log errors only: its warnings repeat addresses, which may be signed, and what the hub says."""
+    if "HF_HUB_VERBOSITY" not in os.environ:
+        logging.set_verbosity_error()  # type: ignore[no-untyped-call]
 
 
 def _deadline() -> float:

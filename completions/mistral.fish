@@ -1,0 +1,1 @@
+complete --command mistral --no-files --arguments "(env _MISTRAL_COMPLETE=complete_fish _TYPER_COMPLETE_FISH_ACTION=get-args _TYPER_COMPLETE_ARGS=(commandline -cp) mistral)" --condition "env _MISTRAL_COMPLETE=complete_fish _TYPER_COMPLETE_FISH_ACTION=is-args _TYPER_COMPLETE_ARGS=(commandline -cp) mistral"

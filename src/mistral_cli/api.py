@@ -1,0 +1,195 @@
+"""The Python API: ``llm = mistral_cli.load(MODEL)``, then ``llm.generate``, ``llm.stream``, ``llm.model``.
+
+The same models, settings and defaults as the command line has. Prints nothing and downloads nothing.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, TypedDict, overload
+
+from mistral_cli.backends.native import load_native
+from mistral_cli.contract import Done, Message, SamplingParams
+from mistral_cli.errors import MistralError, UsageError
+from mistral_cli.settings.load import load_settings
+from mistral_cli.settings.options import SAMPLING
+from mistral_cli.text.messages import build_conversation
+from mistral_cli.weights.hub import default_model, resolve
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Unpack
+
+    from mistral_cli.backends.native import NativeBackend
+    from mistral_cli.contract import Cancel, Event, ModelInfo, Order, Prompt, Tool
+    from mistral_cli.model.transformer import Mistral
+    from mistral_cli.text.tokenizer import Tokenizer
+
+MessageLike = Message | Mapping[str, object]
+"""A message, or a mapping with ``role``, ``content`` and, where wanted, the other fields but ``ids``."""
+
+
+class SamplingOptions(TypedDict, total=False):
+    """What ``generate`` takes by name: the fields of ``SamplingParams``."""
+
+    temperature: float
+    top_p: float
+    top_k: int
+    min_p: float
+    repetition_penalty: float
+    presence_penalty: float
+    frequency_penalty: float
+    logit_bias: Mapping[int, float]
+    seed: int | None
+    max_tokens: int | None
+    stop: str | Sequence[str]
+    order: Order
+    logprobs: int | None
+
+
+def load(
+    model: str | None = None,
+    *,
+    dtype: str | None = None,
+    device: str | None = None,
+    revision: str | None = None,
+    context: int | None = None,
+) -> LLM:
+    """Load a model.
+
+    What is not given is taken from ``MISTRAL_CLI_*``, then from the config file. Where nothing names a model it is
+    ``mistralai/Mistral-7B-Instruct-v0.3`` if that is on the disk, else the small built-in guide; ``llm.info`` tells.
+
+    Args:
+        model: a folder, a hub id that was fetched before (``mistral pull ID``), or ``builtin``.
+        dtype: bfloat16, float16, float32 or float64; by default what the checkpoint has.
+        device: cpu, cuda, cuda:N or mps; by default the fastest there is.
+        revision: a branch, tag or commit of a hub id.
+        context: tokens that fit, prompt and answer together; by default the least of what the model was made for,
+            8,192 and what fits in the free memory.
+
+    Raises:
+        ModelNotFoundError: no such model on this disk.
+        CheckpointError: its files are damaged, incomplete or not ours to read.
+        OutOfMemoryError: it does not fit.
+        UsageError: a value that cannot be, here or in the settings.
+    """
+    given = {"model": model, "dtype": dtype, "device": device, "revision": revision, "context": context}
+    settings = load_settings(given)
+    for text in settings.warnings:
+        warnings.warn(text, stacklevel=2)
+    name = settings.model or default_model()
+    backend = load_native(
+        resolve(name, revision=settings.revision),
+        name=name,
+        dtype=settings.dtype,
+        device=settings.device,
+        context=settings.context,
+        template=settings.template,
+    )
+    return LLM(backend, SamplingParams().with_values({**backend.defaults, **settings.given(*SAMPLING)}))
+
+
+class LLM:
+    """A loaded model. Keeps the cache of the last conversation; one answer at a time.
+
+    Args:
+        backend: what answers; also where raw text goes in: ``llm.backend.stream(text, params)``.
+        defaults: the parameters that count where none are given.
+    """
+
+    def __init__(self, backend: NativeBackend, defaults: SamplingParams) -> None:
+        self.backend = backend
+        self.defaults = defaults
+
+    @property
+    def info(self) -> ModelInfo:
+        """Name, parameters, dtype, device, context, tokenizer."""
+        return self.backend.info
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """Ids to text and back."""
+        return self.backend.tokenizer
+
+    @property
+    def model(self) -> Mistral:
+        """The decoder: ``logits, cache = llm.model(tokens)`` with tokens (B, T) int64, logits (B, T, V)."""
+        return self.backend.engine.model
+
+    @overload
+    def generate(self, prompt: list[str], **options: Unpack[SamplingOptions]) -> list[str]: ...
+
+    @overload
+    def generate(self, prompt: str | Sequence[MessageLike], **options: Unpack[SamplingOptions]) -> str: ...
+
+    def generate(
+        self, prompt: str | list[str] | Sequence[MessageLike], **options: Unpack[SamplingOptions]
+    ) -> str | list[str]:
+        """Answer, and return the whole text.
+
+        Args:
+            prompt: one text (a user's message; for a base model the text to go on from), a conversation, or a list of
+                texts, each of them answered by itself.
+            **options: fields of ``SamplingParams``; what is not given is as ``defaults`` has it.
+
+        Raises:
+            UsageError: a value out of its range, or a conversation that the chat format cannot express.
+            ContextError: the prompt does not fit.
+            MistralError: the logits are not finite.
+        """
+        params = self._params(options)
+        if not isinstance(prompt, str) and all(isinstance(text, str) for text in prompt):
+            return [self._answer(text, params) for text in prompt if isinstance(text, str)]
+        return self._answer(prompt, params)  # type: ignore[arg-type]  # whatever else it is, ``stream`` refuses it
+
+    def stream(
+        self,
+        messages: str | Sequence[MessageLike],
+        params: SamplingParams | None = None,
+        *,
+        tools: Sequence[Tool] = (),
+        cancel: Cancel | None = None,
+    ) -> Iterator[Event]:
+        """Answer, event by event: progress, ``TextDelta`` for every token, ``Done`` at the end.
+
+        Args:
+            messages: one text or a conversation, as in ``generate``.
+            params: how to draw; None: as ``defaults`` has it.
+            tools: functions that the model may call.
+            cancel: a flag that ends the answer when it is set, such as a ``threading.Event``.
+
+        Raises:
+            UsageError: a conversation that the chat format cannot express.
+            ContextError: the prompt does not fit.
+            MistralError: the logits are not finite.
+        """
+        return self.backend.stream(self._prompt(messages), params or self.defaults, tools=tools, cancel=cancel)
+
+    def _params(self, options: SamplingOptions) -> SamplingParams:
+        values: dict[str, object] = {**options}
+        unknown = sorted(values.keys() - SamplingOptions.__annotations__.keys())
+        if unknown:
+            raise UsageError(f"generate has no option {unknown[0]!r}.", f"It has {', '.join(SAMPLING)}.")
+        if "stop" in options:
+            values["stop"] = (options["stop"],) if isinstance(options["stop"], str) else tuple(options["stop"])
+        return self.defaults.with_values(values)
+
+    def _answer(self, prompt: str | Sequence[MessageLike], params: SamplingParams) -> str:
+        for event in self.stream(prompt, params):
+            if isinstance(event, Done):
+                return event.text
+        raise MistralError("The answer stopped without an end.", "This is a defect of the back end.")
+
+    def _prompt(self, messages: str | Sequence[MessageLike]) -> Prompt:
+        if not isinstance(messages, str):
+            return _conversation(messages)
+        return messages if self.info.is_base else (Message(role="user", content=messages),)
+
+
+def _conversation(messages: Sequence[MessageLike]) -> tuple[Message, ...]:
+    """Return messages as they are, and mappings as messages; raises a UsageError for anything else."""
+    others = [message for message in messages if not isinstance(message, Message)]
+    built = iter(build_conversation([dict(row) if isinstance(row, Mapping) else row for row in others]).messages)
+    return tuple(message if isinstance(message, Message) else next(built) for message in messages)

@@ -1,0 +1,222 @@
+"""Our own engine joined to text: messages in, text out. Knows no terminal and no command.
+
+What is wrong with a model is found in the order of what finding out costs: the device, the config, the tokenizer, the
+memory, and only then the weights.
+"""
+
+from __future__ import annotations
+
+import threading
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from mistral_cli.backends.generation_config import read_generation_config
+from mistral_cli.contract import Done, ModelInfo, Notice, TextDelta, TokenDrawn, TokenInfo, TokensDone
+from mistral_cli.engine.device import choose_device
+from mistral_cli.engine.generate import NativeEngine
+from mistral_cli.engine.plan import plan_context
+from mistral_cli.errors import ContextError, UsageError
+from mistral_cli.text.stream import TextStream
+from mistral_cli.text.template import encode_prompt
+from mistral_cli.text.tokenizer import check_vocabulary, load_tokenizer
+from mistral_cli.weights.checkpoint import DTYPES, STORED, load_model
+from mistral_cli.weights.config import read_args
+from mistral_cli.weights.files import find_files, read_tensors
+from mistral_cli.weights.formats import main_dtype
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+
+    from mistral_cli.contract import Cancel, EngineEvent, Event, Prompt, SamplingParams, Tool
+    from mistral_cli.text.tokenizer import Tokenizer
+    from mistral_cli.weights.files import CheckpointFiles
+
+
+def load_native(
+    path: str | Path,
+    *,
+    name: str,
+    dtype: str | None = None,
+    device: str | None = None,
+    context: int | None = None,
+    template: str | None = None,
+) -> NativeBackend:
+    """Load the model in the folder ``path``.
+
+    Args:
+        path: a folder in Hugging Face's format or Mistral's own.
+        name: what the user calls it.
+        dtype: bfloat16, float16, float32 or float64; by default what the checkpoint has.
+        device: cpu, cuda, cuda:N or mps; by default the fastest there is.
+        context: tokens that fit, prompt and answer together; by default see ``plan_context``.
+        template: the version of the chat format to write, whatever the files say.
+
+    Raises:
+        UsageError: a device, dtype, context or template that cannot be.
+        ModelNotFoundError: nothing at ``path``.
+        CheckpointError: files that are damaged, incomplete or not ours to read.
+        OutOfMemoryError: it does not fit; found before anything is loaded.
+    """
+    folder, where = Path(path), choose_device(device)
+    files = find_files(folder)
+    args, number = read_args(files.config), _choose_dtype(dtype, files, where)
+    tokenizer = load_tokenizer(folder, template=template)
+    check_vocabulary(tokenizer, args.vocab_size)
+    config = read_generation_config(folder)
+    tokens = plan_context(args, dtype=number, device=where, asked=context)
+    engine = NativeEngine(
+        load_model(folder, dtype=number, device=where),
+        context=tokens,
+        eos_ids={tokenizer.eos_id, *config.eos_ids},
+        control_ids=tokenizer.control_ids,
+    )
+    info = ModelInfo(
+        name=name,
+        path=str(folder),
+        parameters=args.parameters,
+        dtype=str(number).removeprefix("torch."),
+        device=str(where),
+        context=tokens,
+        tokenizer=tokenizer.version,
+        is_base=tokenizer.is_base,
+    )
+    return NativeBackend(engine=engine, tokenizer=tokenizer, info=info, defaults=config.sampling)
+
+
+def _choose_dtype(asked: str | None, files: CheckpointFiles, device: torch.device) -> torch.dtype:
+    """Return the dtype to compute in: the one asked for, else that of most bytes in the files."""
+    if asked is not None and asked not in DTYPES:
+        raise UsageError(f"--dtype is {asked!a:.40}, but must be one of {', '.join(DTYPES)}.")
+    if asked == "float64" and device.type == "mps":
+        raise UsageError("--dtype float64 cannot be used: Apple's GPUs do not compute in it.", "Take float32.")
+    if asked is not None:
+        return DTYPES[asked]
+    # a type that is not in the table is refused, by name, when the weights are read
+    return STORED.get(main_dtype(read_tensors(files).values()), torch.bfloat16)
+
+
+@dataclass(slots=True, kw_only=True)
+class NativeBackend:
+    """Our engine and a tokenizer. Keeps the cache of the last conversation; one answer at a time."""
+
+    engine: NativeEngine
+    tokenizer: Tokenizer
+    info: ModelInfo
+    defaults: Mapping[str, object]
+    """The sampling parameters that the model's own files ask for."""
+
+    def count(self, prompt: Prompt, tools: Sequence[Tool] = ()) -> int:
+        """Return how many tokens the prompt takes, control tokens included.
+
+        Raises:
+            UsageError: the chat format cannot express it.
+        """
+        return len(self.encode(prompt, tools))
+
+    def encode(self, prompt: Prompt, tools: Sequence[Tool] = ()) -> tuple[int, ...]:
+        """Return the ids of a prompt: BOS and the text for a str, the chat format for messages.
+
+        Raises:
+            UsageError: the chat format cannot express it.
+        """
+        return encode_prompt(self.tokenizer, prompt, tools).ids
+
+    def stream(
+        self, prompt: Prompt, params: SamplingParams, *, tools: Sequence[Tool] = (), cancel: Cancel | None = None
+    ) -> Iterator[Event]:
+        """Answer ``prompt``; the last event is ``Done``.
+
+        Where the prompt is text or ends with an assistant's ``prefix``, the answer goes on from it: it does not repeat
+        it, and its first space is kept.
+
+        Raises:
+            ContextError: the prompt does not fit; raised before anything is computed.
+            UsageError: a prompt that the model's chat format cannot express.
+            MistralError: the logits are not finite.
+        """
+        self._check_length(prompt)
+        stopper = _Stopper(cancel=cancel or threading.Event())
+        events = self.engine.generate(self.encode(prompt, tools), params, cancel=stopper)
+        notice = "" if isinstance(prompt, str) else self.tokenizer.notice
+        text = TextStream(self.tokenizer, params.stop, continues=isinstance(prompt, str) or prompt[-1].prefix)
+        return _Answer(text=text, stopper=stopper, piece=self._piece).run(events, notice)
+
+    def _check_length(self, prompt: Prompt) -> None:
+        """Refuse at once what no tokenizer could make fit: tokenizing a hundred megabytes takes minutes."""
+        texts = [prompt] if isinstance(prompt, str) else [message.content for message in prompt]
+        fewest = sum(map(self.tokenizer.fewest_tokens, texts))
+        if fewest >= self.engine.context:
+            raise ContextError(
+                f"The prompt takes {fewest:,} tokens or more, but the context holds {self.engine.context:,}.",
+                "Shorten it, or raise --context where the model allows more.",
+            )
+
+    def _piece(self, token: int) -> str:
+        """Return one token as text: its bytes as UTF-8, or a control token's name."""
+        data = self.tokenizer.piece_bytes(token)
+        return data.decode(errors="replace") if data else self.tokenizer.piece(token)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Stopper:
+    """The caller's cancel flag, and our own: set where a stop string was met."""
+
+    cancel: Cancel
+    stopped: bool = False
+
+    def is_set(self) -> bool:
+        return self.stopped or self.cancel.is_set()
+
+
+@dataclass(slots=True, kw_only=True)
+class _Answer:
+    """Turns the engine's events of one answer into text."""
+
+    text: TextStream
+    stopper: _Stopper
+    piece: Callable[[int], str]
+    ids: list[int] = field(default_factory=list)
+    shown: list[str] = field(default_factory=list)
+
+    def run(self, events: Generator[EngineEvent, None, None], notice: str) -> Iterator[Event]:
+        with closing(events):  # whoever stops listening to us stops the engine
+            if notice:
+                yield Notice(notice)
+            for event in events:
+                if isinstance(event, TokenDrawn):
+                    yield self._delta(event)
+                elif isinstance(event, TokensDone):
+                    yield from self._end(event)
+                else:
+                    yield event
+
+    def _delta(self, event: TokenDrawn) -> TextDelta:
+        text = self.text.push(event.id)
+        self.stopper.stopped = self.text.stopped is not None
+        self.ids.append(event.id)
+        self.shown.append(text)
+        top = tuple((token, self.piece(token), logprob) for token, logprob in event.top)
+        return TextDelta(text, (TokenInfo(id=event.id, text=self.piece(event.id), logprob=event.logprob, top=top),))
+
+    def _end(self, event: TokensDone) -> Iterator[Event]:
+        rest = self.text.finish()
+        if rest:
+            self.shown.append(rest)
+            yield TextDelta(rest)
+        yield Done(
+            reason=event.reason if self.text.stopped is None else "stop",
+            text="".join(self.shown),
+            ids=tuple(self.ids),
+            stop=self.text.stopped,
+            prompt_tokens=event.prompt_tokens,
+            reused_tokens=event.reused_tokens,
+            answer_tokens=event.answer_tokens,
+            seconds_to_first_token=event.seconds_to_first_token,
+            tokens_per_second=event.tokens_per_second,
+            seed=event.seed,
+            peak_memory=event.peak_memory,
+        )

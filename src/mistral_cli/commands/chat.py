@@ -1,0 +1,97 @@
+"""``mistral chat``: a conversation in the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import typer
+
+from mistral_cli.commands import options as opt
+from mistral_cli.commands.loading import open_backend, sampling_params
+from mistral_cli.commands.prompt import Reader, read_system
+from mistral_cli.commands.start import start
+from mistral_cli.contract import Backend
+from mistral_cli.errors import UsageError
+from mistral_cli.settings.options import Settings
+from mistral_cli.settings.places import places
+from mistral_cli.ui.console import Console
+from mistral_cli.ui.stdin import Stdin
+
+
+def chat(
+    ctx: typer.Context,
+    system: opt.SystemOption = None,
+    system_file: opt.SystemFileOption = None,
+    model: opt.ModelOption = None,
+    revision: opt.RevisionOption = None,
+    template: opt.TemplateOption = None,
+    dtype: opt.DtypeOption = None,
+    device: opt.DeviceOption = None,
+    context: opt.ContextOption = None,
+    threads: opt.ThreadsOption = None,
+    temperature: opt.TemperatureOption = None,
+    top_p: opt.TopPOption = None,
+    top_k: opt.TopKOption = None,
+    min_p: opt.MinPOption = None,
+    repetition_penalty: opt.RepetitionPenaltyOption = None,
+    presence_penalty: opt.PresencePenaltyOption = None,
+    frequency_penalty: opt.FrequencyPenaltyOption = None,
+    logit_bias: opt.LogitBiasOption = None,
+    seed: opt.SeedOption = None,
+    order: opt.OrderOption = None,
+    max_tokens: opt.MaxTokensOption = None,
+    stop: opt.StopOption = None,
+    stats: opt.StatsOption = None,
+    quiet: opt.QuietOption = None,
+) -> int:
+    """Hold a conversation.
+
+    Ctrl-C stops an answer and keeps what was said; Ctrl-D leaves. /help lists the commands.
+    """
+    flags = locals()
+    settings, console = start(ctx, flags)
+    run_chat(settings, console, stdin=Stdin.open(), load=open_backend)
+    return 0
+
+
+def run_chat(
+    settings: Settings, console: Console, *, stdin: Stdin, load: Callable[[Settings, Console], Backend]
+) -> None:
+    """Load the model and talk until the user leaves.
+
+    Raises:
+        UsageError: no terminal to talk at, or a model that cannot chat.
+        KeyboardInterrupt: Ctrl-C twice within a second.
+    """
+    for name, is_terminal in (("stdin", stdin.is_terminal), ("stdout", console.out.is_terminal)):
+        if not is_terminal:
+            raise UsageError(f"{name} is not a terminal, so nobody can chat.", "For pipes and scripts: mistral gen")
+    if settings.system_file == "-":
+        raise UsageError("--system-file is `-`, but stdin is where you type.", "Name a file.")
+    system = read_system(settings, Reader(stdin=stdin, console=console))
+    sampling_params(settings, {})
+    backend = load(settings, console)
+    if backend.info.is_base:
+        message = f"{backend.info.name} is a base model without a chat template, so it cannot chat."
+        raise UsageError(message, "`mistral gen` goes on from a prompt; --template VERSION forces a template.")
+    _talk(settings, console, backend, system)
+
+
+def _talk(settings: Settings, console: Console, backend: Backend, system: str) -> None:
+    from mistral_cli.chat.conversation import Conversation
+    from mistral_cli.ui.keyboard import open_keyboard
+    from mistral_cli.ui.repl import Repl
+
+    info = backend.info
+    console.notice(
+        f"{info.name} · {info.dtype} on {info.device} · context {info.context:,} tokens · /help, Ctrl-D leaves"
+    )
+    Repl(
+        backend=backend,
+        params=replace(sampling_params(settings, backend.defaults), logprobs=None),
+        console=console,
+        read=open_keyboard(console, places().state / "history"),
+        conversation=Conversation(system=system),
+        shows_stats=settings.stats,
+    ).run()

@@ -1,0 +1,44 @@
+"""How the events of an answer are shown beside its text. Knows no form, no turn and no command."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mistral_cli.contract import Done, Event, Notice, PrefillProgress
+
+if TYPE_CHECKING:
+    from mistral_cli.ui.console import Console
+
+
+def show_beside(event: Event, console: Console) -> None:
+    """Show on stderr what is not text: progress and notices."""
+    if isinstance(event, PrefillProgress):
+        console.status(f"Reading the prompt: {event.done:,} of {event.total:,} tokens")
+    elif isinstance(event, Notice):
+        console.notice_once(event.text)
+
+
+def show_end(done: Done, max_tokens: int | None, console: Console) -> None:
+    """Say on stderr what a reader of the text alone would miss: nothing came, the context is full, it was stopped."""
+    if done.reason == "cancelled":
+        console.notice("(stopped)")
+    elif not done.text:
+        console.notice("(empty answer)")
+    if done.reason == "length" and done.answer_tokens != max_tokens:
+        total = done.prompt_tokens + done.answer_tokens
+        console.notice(f"(the answer ends here: the context of {total:,} tokens is full)")
+
+
+def stats_line(done: Done) -> str:
+    """Return one line of what an answer cost."""
+    reused = f" ({done.reused_tokens:,} reused)" if done.reused_tokens else ""
+    parts = (
+        f"prompt {done.prompt_tokens:,} tokens{reused}",
+        f"answer {done.answer_tokens:,} tokens",
+        f"first after {done.seconds_to_first_token:.2f} s",
+        f"{done.tokens_per_second:.1f} tokens/s",
+        f"ended by {done.reason}",
+        f"seed {done.seed}",
+        f"peak memory {done.peak_memory / 2**20:,.0f} MiB",
+    )
+    return " · ".join(parts)

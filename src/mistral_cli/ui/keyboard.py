@@ -1,0 +1,78 @@
+"""The line a person types, with history. Knows prompt-toolkit, and nothing of what is done with the line."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from prompt_toolkit import PromptSession
+from prompt_toolkit.formatted_text import FormattedText
+from prompt_toolkit.output import ColorDepth, create_output
+
+from mistral_cli.ui.history import PrivateHistory
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from mistral_cli.ui.console import Console
+
+PROMPT = "> "
+
+
+def open_keyboard(console: Console, path: Path) -> Callable[[], str]:
+    """Return what reads the next line, with the input history in the file ``path``.
+
+    It raises EOFError at Ctrl-D and KeyboardInterrupt at Ctrl-C.
+    """
+    failures: list[str] = []
+    history = PrivateHistory(path, failures.append)
+    keyboard = (Keyboard if console.out.can_redraw else PlainKeyboard)(console, history)
+
+    def read() -> str:
+        line = keyboard.read()
+        while failures:  # said now: while the line was edited it would have been written into it
+            console.warning(failures.pop())
+        return line
+
+    return read
+
+
+class Keyboard:
+    """Reads lines with editing and history; the terminal is as it was whenever nothing is being read."""
+
+    def __init__(self, console: Console, history: PrivateHistory) -> None:
+        output = create_output()
+        # Terminals that do not answer where the cursor is would be told off on the screen.
+        output.enable_cpr = False  # type: ignore[attr-defined]
+        self._session: PromptSession[str] = PromptSession(
+            history=history,
+            output=output,
+            color_depth=None if console.out.color else ColorDepth.DEPTH_1_BIT,
+            enable_suspend=True,
+        )
+        self._prompt = FormattedText([("bold ansigreen" if console.out.color else "", PROMPT)])
+
+    def read(self) -> str:
+        """Return the next line."""
+        return self._session.prompt(self._prompt)
+
+
+class PlainKeyboard:
+    """Reads lines where the cursor cannot be moved (``TERM=dumb``): the terminal's own editing, plain text only."""
+
+    def __init__(self, console: Console, history: PrivateHistory) -> None:
+        self._console = console
+        self._history = history
+
+    def read(self) -> str:
+        """Return the next line."""
+        self._console.answer(PROMPT)
+        line = sys.stdin.buffer.readline().decode(errors="replace")
+        if not line:
+            self._console.answer("\n")
+            raise EOFError
+        line = line.rstrip("\r\n")
+        if line.strip():
+            self._history.append_string(line)
+        return line

@@ -1,0 +1,43 @@
+"""Who may chat, and with what."""
+
+from __future__ import annotations
+
+import pytest
+
+from fakes import BASE_INFO, FakeBackend, fake_console, fake_stdin
+from mistral_cli.commands.chat import run_chat
+from mistral_cli.errors import UsageError
+from mistral_cli.settings.load import load_settings
+from mistral_cli.ui.stdin import Stdin
+
+
+@pytest.mark.parametrize(
+    ("stdin", "is_terminal", "named"),
+    [(fake_stdin(b"x"), True, "stdin"), (Stdin(file=None), True, "stdin"), (fake_stdin(), False, "stdout")],
+)
+def test_without_a_terminal_it_refuses_and_names_gen(stdin: Stdin, is_terminal: bool, named: str) -> None:
+    loads = []
+    with pytest.raises(UsageError, match=f"{named} is not a terminal.*mistral gen") as caught:
+        run_chat(load_settings(), fake_console(terminal=is_terminal), stdin=stdin, load=lambda *_: loads.append(1))
+    assert caught.value.exit_code == 2
+    assert loads == []
+
+
+def test_a_base_model_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"base model.*mistral gen.*--template"):
+        run_chat(
+            load_settings(),
+            fake_console(terminal=True),
+            stdin=fake_stdin(),
+            load=lambda *_: FakeBackend(info=BASE_INFO),
+        )
+
+
+def test_the_system_prompt_cannot_come_from_where_one_types() -> None:
+    with pytest.raises(UsageError, match="stdin is where you type"):
+        run_chat(
+            load_settings({"system_file": "-"}),
+            fake_console(terminal=True),
+            stdin=fake_stdin(),
+            load=lambda *_: FakeBackend(),
+        )

@@ -1,0 +1,60 @@
+"""The real ``gen`` or ``chat`` under the real roof, with a fake back end: a process of its own for streams and signals.
+
+Run as ``python program.py '{"command": "gen", "answers": […], "gate": PATH, "flags": {…}}'``. With a ``gate``, the
+back end says its first piece and then waits until that file exists, or Ctrl-C comes; with an ``error`` (the name of a
+class) that is what it raises.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from fakes import BASE_INFO, FAKE_INFO, FakeBackend
+from mistral_cli import errors
+from mistral_cli.cli import guarded, prepare_process
+from mistral_cli.commands.chat import run_chat
+from mistral_cli.commands.gen import run_gen
+from mistral_cli.settings.load import load_settings
+from mistral_cli.ui.console import Console
+from mistral_cli.ui.stdin import Stdin
+
+if TYPE_CHECKING:
+    from mistral_cli.commands.start import Invocation
+    from mistral_cli.contract import Cancel
+
+DEADLINE = 60.0
+
+
+def wait_at(gate: Path, number: int, cancel: Cancel | None) -> None:
+    """Wait before the second piece until the gate is there."""
+    until = time.monotonic() + DEADLINE
+    while number == 1 and not gate.exists() and not (cancel and cancel.is_set()):
+        assert time.monotonic() < until, "the test never opened the gate"
+        time.sleep(0.002)
+
+
+def job(spec: dict, invocation: Invocation) -> int:
+    settings = load_settings(spec.get("flags", {}))
+    console = invocation.console = Console.open(choice=settings.color, quiet=settings.quiet)
+    backend = FakeBackend(
+        answers=spec.get("answers", ["Hello there, friend."]), info=BASE_INFO if spec.get("is_base") else FAKE_INFO
+    )
+    if "error" in spec:
+        backend.error = getattr(errors, spec["error"])("It broke.")
+    if "gate" in spec:
+        backend.before_piece = partial(wait_at, Path(spec["gate"]))
+    run = {"gen": run_gen, "chat": run_chat}[spec["command"]]
+    code = run(settings, console, stdin=Stdin.open(), load=lambda *_: backend)
+    return code or 0
+
+
+if __name__ == "__main__":
+    prepare_process()
+    sys.exit(guarded(partial(job, json.loads(sys.argv[1]))))

@@ -1,0 +1,384 @@
+"""The program at a real terminal: keys in, screen out."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import stat
+import termios
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pexpect
+import pytest
+from processes import DEADLINE, MISTRAL, environment, fake, wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+pytestmark = pytest.mark.pty
+
+READY = r">.*?\x1b\[\?25h"
+"""The prompt, drawn and waiting."""
+UP = "\x1b[A"
+CTRL_C, CTRL_D, CTRL_Z = "\x03", "\x04", "\x1a"
+
+
+class Terminal:
+    """One program in a pseudo-terminal, and all that its screen was sent."""
+
+    def __init__(self, command: list[str], *, columns: int = 80, **changes: str | None) -> None:
+        changes = {"TERM": "xterm-256color", "COLUMNS": None, "LINES": None, **changes}
+        self.process = pexpect.spawn(
+            command[0],
+            command[1:],
+            env=environment(**changes),
+            timeout=DEADLINE,
+            dimensions=(24, columns),
+            encoding="utf-8",
+            codec_errors="surrogateescape",
+        )
+        self.process.delaybeforesend = None
+        self.seen = ""
+
+    def expect(self, pattern: str) -> str:
+        """Wait for ``pattern`` and return everything since the last one."""
+        self.process.expect(pattern)
+        new = self.process.before + self.process.after
+        self.seen += new
+        return new
+
+    def type(self, text: str) -> None:
+        self.process.send(text)
+
+    def ask(self, question: str) -> None:
+        """Wait for the prompt and submit a line."""
+        self.expect(READY)
+        self.type(question + "\r")
+
+    def hang_up(self) -> None:
+        """Close the window: the kernel sends SIGHUP."""
+        self.process.ptyproc.fileobj.close()
+        self.process.ptyproc.closed = self.process.closed = True
+
+    def end(self) -> int:
+        """Wait for the end and return what a shell would see in ``$?``."""
+        self.process.expect(pexpect.EOF)
+        self.seen += self.process.before
+        self.process.close()
+        signalled = self.process.signalstatus
+        return self.process.exitstatus if signalled is None else 128 + signalled
+
+
+@pytest.fixture
+def open_terminal() -> Iterator[Callable[..., Terminal]]:
+    opened: list[Terminal] = []
+
+    def start(command: list[str], **options) -> Terminal:
+        opened.append(Terminal(command, **options))
+        return opened[-1]
+
+    yield start
+    for terminal in opened:
+        terminal.process.close(force=True)
+
+
+@pytest.fixture
+def gate(tmp_path: Path) -> Path:
+    return tmp_path / "gate"
+
+
+def test_a_conversation_and_its_end_by_ctrl_d(open_terminal) -> None:
+    terminal = open_terminal(fake("chat", answers=["First answer.", "Second answer."]))
+    terminal.ask("one")
+    terminal.expect("First answer.\r\n")
+    terminal.ask("")
+    terminal.ask("two")
+    terminal.expect("Second answer.\r\n")
+    terminal.expect(READY)
+    terminal.type(CTRL_D)
+    assert terminal.end() == 0
+    assert "Traceback" not in terminal.seen
+
+
+def test_ctrl_c_stops_an_answer_and_keeps_the_chat(open_terminal, gate: Path) -> None:
+    terminal = open_terminal(fake("chat", answers=["One two three.", "Second answer."], gate=str(gate)))
+    terminal.ask("one")
+    terminal.expect("One ")
+    terminal.type(CTRL_C)
+    terminal.expect(r"\(stopped\)")
+    gate.touch()
+    terminal.ask("two")
+    terminal.expect("Second answer.")
+    terminal.ask("/exit")
+    assert terminal.end() == 0
+    assert "three" not in terminal.seen
+
+
+def test_ctrl_c_in_an_answer_and_at_once_again_leaves_with_130(open_terminal, gate: Path) -> None:
+    terminal = open_terminal(fake("chat", answers=["One two three."], gate=str(gate)))
+    terminal.ask("one")
+    terminal.expect("One ")
+    terminal.type(CTRL_C)
+    terminal.expect(READY)
+    terminal.type(CTRL_C)
+    assert terminal.end() == 130
+
+
+def test_ctrl_c_twice_at_the_prompt_leaves_with_130(open_terminal) -> None:
+    terminal = open_terminal(fake("chat"))
+    terminal.expect(READY)
+    terminal.type(CTRL_C)
+    terminal.expect("again leaves")
+    terminal.expect(READY)
+    terminal.type(CTRL_C)
+    assert terminal.end() == 130
+    assert "Traceback" not in terminal.seen
+
+
+def test_what_was_typed_comes_back_with_the_arrow_key_in_the_next_chat(open_terminal) -> None:
+    terminal = open_terminal(fake("chat"))
+    terminal.ask("a question to keep")
+    terminal.ask("/exit")
+    assert terminal.end() == 0
+    path = Path(os.environ["MISTRAL_CLI_HOME"]) / "history"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    terminal = open_terminal(fake("chat"))
+    terminal.expect(READY)
+    terminal.type(UP + UP)
+    terminal.expect("a question to keep")
+    terminal.type("\r")
+    terminal.expect("Hello there, friend.")
+
+
+def test_a_question_longer_than_the_context_is_not_lost(open_terminal) -> None:
+    terminal = open_terminal(fake("chat"))
+    terminal.ask("w " * 70)
+    terminal.expect("The prompt has 70 tokens, but the context holds 64")
+    terminal.expect(READY)
+    terminal.type(UP)
+    terminal.expect("w w w")
+    terminal.type(CTRL_C)
+    terminal.expect("again leaves")
+    terminal.ask("short")
+    terminal.expect("Hello there, friend.")
+
+
+def test_where_no_history_can_be_kept_it_is_said_once_and_the_chat_goes_on(open_terminal) -> None:
+    terminal = open_terminal(fake("chat", answers=["One.", "Two."]), MISTRAL_CLI_HOME="/proc/nowhere")
+    terminal.ask("one")
+    terminal.expect("One.\r\n")
+    terminal.ask("two")
+    terminal.expect("Two.\r\n")
+    terminal.ask("/exit")
+    assert terminal.end() == 0
+    assert terminal.seen.count("The input history cannot be kept") == 1
+
+
+def test_a_base_model_is_refused(open_terminal) -> None:
+    terminal = open_terminal(fake("chat", is_base=True))
+    assert terminal.end() == 2
+    assert "base model" in terminal.seen
+    assert "mistral gen" in terminal.seen
+
+
+@pytest.mark.parametrize("command", ["chat", "gen"])
+def test_what_a_model_says_cannot_drive_the_terminal(open_terminal, command: str) -> None:
+    pieces = ["a \x1b", "]52;c;eA==\x07 \x1b[31m", "b\x9b1m \u202e", "[/INST] [bold] \u200b\u2028 é", "😀"]
+    terminal = open_terminal(fake(command, answers=[pieces]))
+    if command == "chat":
+        terminal.ask("one")
+    shown = terminal.expect("😀")
+    line = shown[shown.rindex("a \u241b") :]
+    assert line == "a \u241b]52;c;eA==\u2407 \u241b[31mb<U+009B>1m <U+202E>[/INST] [bold] <U+200B><U+2028> é😀"
+
+
+def test_a_dumb_terminal_of_twenty_columns_gets_plain_text(open_terminal, gate: Path) -> None:
+    for kind in ("dumb", None):
+        terminal = open_terminal(fake("chat", answers=["One two three.", "Second."]), TERM=kind, columns=20)
+        terminal.expect("> ")
+        terminal.type("one\r")
+        terminal.expect("One two three.\r\n")
+        terminal.expect("> ")
+        terminal.type("/nope\r")
+        terminal.expect("error: There is no command /nope")
+        terminal.expect("> ")
+        terminal.type(CTRL_D)
+        assert terminal.end() == 0
+        assert "\x1b" not in terminal.seen
+
+
+def test_ctrl_c_at_a_dumb_terminal_s_prompt_does_not_leave_alone(open_terminal) -> None:
+    terminal = open_terminal(fake("chat"), TERM="dumb")
+    terminal.expect("> ")
+    terminal.type(CTRL_C)
+    terminal.expect("again leaves")
+    terminal.expect("> ")
+    terminal.type(CTRL_C)
+    assert terminal.end() == 130
+
+
+def test_without_colour_there_is_none(open_terminal) -> None:
+    terminal = open_terminal(fake("chat"), NO_COLOR="1")
+    terminal.ask("one")
+    terminal.expect("friend.")
+    terminal.ask("/nope")
+    terminal.ask("/exit")
+    assert terminal.end() == 0
+    colours = re.findall(r"\x1b\[[0-9;]*m", terminal.seen)
+    assert set(colours) <= {"\x1b[0m", "\x1b[m"}
+
+
+def test_twenty_columns_are_enough(open_terminal) -> None:
+    terminal = open_terminal(fake("chat"), columns=20)
+    terminal.ask("a question that is longer than one row of this screen")
+    terminal.expect("Hello there, friend.")
+    terminal.ask("/exit")
+    assert terminal.end() == 0
+
+
+def test_bytes_that_are_not_utf8_can_be_typed(open_terminal) -> None:
+    terminal = open_terminal(fake("chat"))
+    terminal.ask("a\udcffb")
+    terminal.expect("Hello there, friend.")
+    terminal.ask("/exit")
+    assert terminal.end() == 0
+    assert "Traceback" not in terminal.seen
+
+
+@pytest.mark.parametrize("kind", ["xterm", "dumb"])
+def test_what_is_typed_is_utf8_whatever_the_locale_says(open_terminal, kind: str) -> None:
+    changes = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONIOENCODING": "ascii"}
+    terminal = open_terminal(fake("chat", answers=[]), TERM=kind, **changes)
+    terminal.expect(">")
+    terminal.type("say é😀\r")
+    terminal.expect("\nsay é😀\r\n" if kind == "dumb" else "say é😀\r\n.*>")
+
+
+def test_a_resize_in_the_middle_of_an_answer_loses_and_doubles_nothing(open_terminal, gate: Path) -> None:
+    words = " ".join(f"word{number}" for number in range(100))
+    terminal = open_terminal(fake("chat", answers=[words], gate=str(gate)), columns=40)
+    terminal.ask("one")
+    terminal.expect("word0 ")
+    terminal.process.setwinsize(10, 30)
+    gate.touch()
+    terminal.expect("word99\r\n")
+    assert re.findall(r"word\d+", terminal.seen) == words.split()
+
+
+@pytest.mark.parametrize("is_answering", [False, True])
+def test_being_terminated_restores_the_terminal(open_terminal, gate: Path, is_answering: bool) -> None:
+    terminal = open_terminal(fake("chat", gate=str(gate)))
+    before = termios.tcgetattr(terminal.process.child_fd)
+    terminal.expect(READY)
+    if is_answering:
+        terminal.type("one\r")
+        terminal.expect("Hello ")
+    else:
+        assert not termios.tcgetattr(terminal.process.child_fd)[3] & termios.ECHO
+    terminal.process.kill(signal.SIGTERM)
+    wait_until(lambda: termios.tcgetattr(terminal.process.child_fd)[3] & termios.ECHO)
+    assert termios.tcgetattr(terminal.process.child_fd)[:4] == before[:4]
+    assert terminal.end() == 143
+    assert "Traceback" not in terminal.seen
+
+
+@pytest.mark.parametrize("is_answering", [False, True])
+def test_a_closed_window_ends_it(open_terminal, gate: Path, is_answering: bool) -> None:
+    terminal = open_terminal(fake("chat", gate=str(gate)))
+    terminal.expect(READY)
+    if is_answering:
+        terminal.type("one\r")
+        terminal.expect("Hello ")
+    terminal.hang_up()
+    wait_until(lambda: not terminal.process.isalive())
+
+
+def test_ctrl_z_and_back(open_terminal) -> None:
+    shell = open_terminal(["bash", "--norc", "--noprofile", "-i"], PS1="shell$ ")
+    shell.expect(r"shell\$ ")
+    program = fake("chat")
+    script = " ".join("'" + part.replace("'", "'\\''") + "'" for part in program)
+    shell.type(script + "\r")
+    shell.expect(READY)
+    shell.type("one")
+    shell.expect("one")
+    shell.type(CTRL_Z)
+    shell.expect("Stopped")
+    shell.expect(r"shell\$ ")
+    shell.type("fg\r")
+    shell.expect("one")
+    shell.type("\r")
+    shell.expect("Hello there, friend.")
+    shell.expect(READY)
+    shell.type(CTRL_D)
+    shell.expect(r"shell\$ ")
+
+
+def test_gen_does_not_read_a_terminal_unasked(open_terminal) -> None:
+    terminal = open_terminal(fake("gen", flags={"prompt": "P"}))
+    assert terminal.end() == 0
+    assert terminal.seen.endswith("Hello there, friend.\r\n")
+
+
+def test_gen_reads_a_terminal_when_a_dash_asks(open_terminal) -> None:
+    terminal = open_terminal(fake("gen", flags={"file": ["-"]}))
+    terminal.type("typed\r" + CTRL_D)
+    terminal.expect("Hello there, friend.")
+    assert terminal.end() == 0
+
+
+def test_gen_without_a_prompt_at_a_terminal_is_told_where_to_put_one(open_terminal) -> None:
+    terminal = open_terminal(fake("gen", flags={"quiet": False}))
+    assert terminal.end() == 2
+    assert "The prompt is empty." in terminal.seen
+
+
+def test_an_error_stands_on_a_line_of_its_own_and_not_behind_the_progress(open_terminal) -> None:
+    terminal = open_terminal(fake("gen", error="MistralError"), NO_COLOR="1")
+    assert terminal.end() == 1
+    assert "Reading the prompt: 1 of 1 tokens\r\x1b[Kerror: It broke.\r\n" in terminal.seen
+
+
+def test_gen_renders_markdown_at_a_terminal_when_asked(open_terminal) -> None:
+    terminal = open_terminal(fake(flags={"prompt": "P", "markdown": True}, answers=["# Head\n\n- *item*\n\n`x`\n"]))
+    assert terminal.end() == 0
+    assert "Head" in terminal.seen
+    assert not {"#", "*", "`"} & set(terminal.seen)
+
+
+def test_bare_mistral_at_a_terminal_is_a_chat(open_terminal) -> None:
+    terminal = open_terminal(MISTRAL, MISTRAL_CLI_MODEL="./nothing")
+    assert terminal.end() == 3
+    assert "No model at './nothing'" in terminal.seen
+
+
+def test_stdout_may_be_elsewhere(open_terminal, tmp_path: Path) -> None:
+    command = ["bash", "-c", f'"$@" >{tmp_path}/answer', "bash", *fake("gen", answers=["a\x1b[1m\u202e"])]
+    terminal = open_terminal(command)
+    assert terminal.end() == 0
+    assert "\x1b[2mReading the prompt: 1 of 1 tokens\x1b[0m" in terminal.seen
+    assert (tmp_path / "answer").read_text() == "a\x1b[1m\u202e\n"
+
+
+def test_progress_keeps_to_the_width_that_the_window_has_now(open_terminal, gate: Path) -> None:
+    terminal = open_terminal(fake("chat", gate=str(gate)), columns=60)
+    terminal.ask("one")
+    terminal.expect("Reading the prompt: 1 of 1 tokens")
+    terminal.expect("Hello ")
+    terminal.process.setwinsize(24, 20)
+    gate.touch()
+    terminal.ask("two")
+    assert "Reading the prompt:\x1b[0m\r\x1b[K" in terminal.expect("Hello ")
+
+
+def test_stderr_may_be_elsewhere(open_terminal, tmp_path: Path) -> None:
+    terminal = open_terminal(["bash", "-c", f'"$@" 2>{tmp_path}/log', "bash", *fake("chat")])
+    terminal.ask("one")
+    terminal.expect("Hello there, friend.")
+    terminal.ask("/exit")
+    assert terminal.end() == 0
+    log = (tmp_path / "log").read_text()
+    assert "context 64 tokens" in log
+    assert "\x1b" not in log

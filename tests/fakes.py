@@ -1,0 +1,150 @@
+"""Stand-ins for what tests need not wait for: a back end that says what it is told, streams that are no terminal."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from mistral_cli.contract import (
+    Cancel,
+    Done,
+    Event,
+    ModelInfo,
+    Notice,
+    PrefillProgress,
+    Prompt,
+    SamplingParams,
+    TextDelta,
+    TokenInfo,
+    Tool,
+)
+from mistral_cli.errors import ContextError, MistralError
+from mistral_cli.ui.console import Console, Stream
+from mistral_cli.ui.stdin import Stdin
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+FAKE_INFO = ModelInfo(
+    name="fake",
+    path="/nowhere",
+    parameters=7,
+    dtype="float32",
+    device="cpu",
+    context=64,
+    tokenizer="v3",
+)
+BASE_INFO = ModelInfo(
+    name="fake-base",
+    path="/nowhere",
+    parameters=7,
+    dtype="float32",
+    device="cpu",
+    context=64,
+    tokenizer="v3",
+    is_base=True,
+)
+
+
+@dataclass
+class FakeBackend:
+    """Says its answers in turn (the last one again and again; without any, the question), a word a token.
+
+    A prompt of more words than the context is refused. After ``fails_after`` pieces ``error`` is raised.
+    ``before_piece`` is called with the number of each piece and the cancel flag: it may wait for a condition.
+    """
+
+    answers: Sequence[str | Sequence[str]] = ("Hello there, friend.",)
+    info: ModelInfo = FAKE_INFO
+    defaults: Mapping[str, object] = field(default_factory=dict)
+    notices: Sequence[str] = ()
+    error: MistralError | None = None
+    fails_after: int = 0
+    before_piece: Callable[[int, Cancel | None], None] = lambda _number, _cancel: None
+    prompts: list[Prompt] = field(default_factory=list)
+    params: list[SamplingParams] = field(default_factory=list)
+    pieces_said: int = 0
+    was_closed: bool = False
+
+    def count(self, prompt: Prompt, tools: Sequence[Tool] = ()) -> int:
+        texts = [prompt] if isinstance(prompt, str) else [message.content for message in prompt]
+        return sum(len(text.split()) for text in texts)
+
+    def stream(
+        self, prompt: Prompt, params: SamplingParams, *, tools: Sequence[Tool] = (), cancel: Cancel | None = None
+    ) -> Iterator[Event]:
+        size = self.count(prompt)
+        self.prompts.append(prompt)
+        self.params.append(params)
+        if size > self.info.context:
+            numbers = f"The prompt has {size} tokens, but the context holds {self.info.context}."
+            raise ContextError(numbers, "Shorten it.")
+        yield from (Notice(text) for text in self.notices)
+        yield PrefillProgress(size, size)
+        pieces = self._pieces()
+        if params.max_tokens is not None:
+            pieces = pieces[: params.max_tokens]
+        try:
+            yield from self._say(pieces, size, params, cancel)
+        except GeneratorExit:
+            self.was_closed = True
+            raise
+
+    def _pieces(self) -> list[str]:
+        if not self.answers:
+            return [self.prompts[-1][-1].content]
+        answer = self.answers[min(len(self.prompts), len(self.answers)) - 1]
+        if not isinstance(answer, str):
+            return list(answer)
+        words = answer.split(" ")
+        return [word + " " for word in words[:-1]] + words[-1:]
+
+    def _say(self, pieces: list[str], size: int, params: SamplingParams, cancel: Cancel | None) -> Iterator[Event]:
+        said: list[str] = []
+        reason = "stop" if params.max_tokens is None or len(pieces) < params.max_tokens else "length"
+        for number, piece in enumerate(pieces):
+            self.before_piece(number, cancel)
+            if self.error is not None and number == self.fails_after:
+                raise self.error
+            if cancel is not None and cancel.is_set():
+                reason = "cancelled"
+                break
+            said.append(piece)
+            self.pieces_said += 1
+            top = ((number, piece, -0.5),) if params.logprobs else ()
+            logprob = None if params.logprobs is None else -0.5
+            yield TextDelta(piece, (TokenInfo(id=number, text=piece, logprob=logprob, top=top),))
+        yield Done(
+            reason=reason,
+            text="".join(said),
+            ids=tuple(range(len(said))),
+            prompt_tokens=size,
+            answer_tokens=len(said),
+            seconds_to_first_token=0.25,
+            tokens_per_second=40.0,
+            seed=params.seed or 5,
+            peak_memory=2**20,
+        )
+
+
+class FakeScreen(io.BytesIO):
+    """The bytes that were written, as text."""
+
+    @property
+    def text(self) -> str:
+        return self.getvalue().decode()
+
+
+def fake_console(*, terminal: bool = False, color: bool = False, quiet: bool = False, columns: int = 80) -> Console:
+    """Return a console whose ``out.file`` and ``err.file`` are ``FakeScreen``s."""
+    streams = [
+        Stream(file=FakeScreen(), is_terminal=terminal, color=color, can_redraw=terminal, measure=lambda: columns)
+        for _ in range(2)
+    ]
+    return Console(out=streams[0], err=streams[1], quiet=quiet)
+
+
+def fake_stdin(data: bytes | None = None) -> Stdin:
+    """Return a stdin that holds ``data``; a terminal where there is none."""
+    return Stdin(file=io.BytesIO(data or b""), is_terminal=data is None)

@@ -1,0 +1,52 @@
+"""What is said beside an answer."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from fakes import fake_console
+from mistral_cli.contract import Done, Notice, PrefillProgress
+from mistral_cli.ui.events import show_beside, show_end, stats_line
+
+DONE = Done(reason="stop", text="a", prompt_tokens=1200, reused_tokens=1000, answer_tokens=8, seed=7, peak_memory=2**30)
+
+
+@pytest.mark.parametrize(
+    ("reason", "text", "max_tokens", "said"),
+    [
+        ("stop", "a", None, ""),
+        ("stop", "", None, "(empty answer)\n"),
+        ("cancelled", "a", None, "(stopped)\n"),
+        ("cancelled", "", None, "(stopped)\n"),
+        ("length", "a", 8, ""),
+        ("length", "a", 9, "(the answer ends here: the context of 1,208 tokens is full)\n"),
+        ("length", "a", None, "(the answer ends here: the context of 1,208 tokens is full)\n"),
+    ],
+)
+def test_the_end_is_said_where_the_text_does_not_tell(reason, text, max_tokens, said) -> None:
+    console = fake_console()
+    show_end(dataclasses.replace(DONE, reason=reason, text=text), max_tokens, console)
+    assert console.err.file.text == said
+
+
+def test_progress_is_a_status_and_a_notice_is_a_line() -> None:
+    console = fake_console(terminal=True)
+    show_beside(PrefillProgress(512, 2048), console)
+    show_beside(Notice("Careful."), console)
+    assert console.err.file.text == "\r\x1b[KReading the prompt: 512 of 2,048 tokens\r\x1b[KCareful.\n"
+
+
+def test_a_notice_is_not_said_at_every_turn() -> None:
+    console = fake_console()
+    for text in ("Careful.", "Careful.", "Mind the step."):
+        show_beside(Notice(text), console)
+    assert console.err.file.text == "Careful.\nMind the step.\n"
+
+
+def test_statistics_are_one_line() -> None:
+    assert stats_line(DONE) == (
+        "prompt 1,200 tokens (1,000 reused) · answer 8 tokens · first after 0.00 s · 0.0 tokens/s · ended by stop · "
+        "seed 7 · peak memory 1,024 MiB"
+    )

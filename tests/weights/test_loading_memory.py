@@ -1,0 +1,78 @@
+"""Loading holds the model and one tensor, never the checkpoint beside it."""
+
+from __future__ import annotations
+
+import json
+import math
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from written_checkpoints import huggingface_config, mistral_config, mistral_name, write_json
+
+from mistral_cli.model.args import ModelArgs
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ARGS = ModelArgs(
+    dim=1024, n_layers=4, head_dim=64, hidden_dim=4096, n_heads=16, n_kv_heads=16, vocab_size=16384, sliding_window=None
+)
+
+MARGIN = 100 * 2**20
+"""Bytes beside the model and one tensor: a fifth of what is allowed, and half of what a second copy would take."""
+
+PROGRAM = """
+import re, sys, threading
+from pathlib import Path
+import torch
+from mistral_cli.weights.checkpoint import load_model
+
+def used():
+    status = Path("/proc/self/status").read_text()
+    return sum(1024 * int(re.search(name + r":\\s+(\\d+)", status)[1]) for name in ("RssAnon", "RssShmem"))
+
+torch.set_num_threads(1)
+before, peak, done = used(), [0], threading.Event()
+
+def sample():
+    while not done.wait(0.002):
+        peak[0] = max(peak[0], used())
+
+thread = threading.Thread(target=sample)
+thread.start()
+model = load_model(sys.argv[1], dtype=torch.float32, progress=lambda *_: peak.append(used()))
+done.set()
+thread.join()
+print(max(peak) - before, sum(p.numel() * p.element_size() for p in model.parameters()))
+"""
+
+
+def write_zeros(folder: Path, names: dict[str, str], stem: str) -> None:
+    """Write a checkpoint of zeros that takes no place on the disk: bfloat16, ``names`` from ours to the file's."""
+    header, position = {}, 0
+    for name, shape in ARGS.tensor_shapes().items():
+        end = position + 2 * math.prod(shape)
+        header[names[name]] = {"dtype": "BF16", "shape": shape, "data_offsets": [position, end]}
+        position = end
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)  # as the safetensors library aligns it
+    with (folder / f"{stem}.safetensors").open("wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        file.truncate(8 + len(text) + position)
+
+
+@pytest.mark.parametrize("layout", ["hugging face", "mistral"])
+def test_the_peak_is_the_model_and_one_tensor(tmp_path: Path, layout: str) -> None:
+    if layout == "mistral":
+        write_json(tmp_path / "params.json", mistral_config(ARGS))
+        write_zeros(tmp_path, {name: mistral_name(name) for name in ARGS.tensor_shapes()}, "consolidated")
+    else:
+        write_json(tmp_path / "config.json", huggingface_config(ARGS))
+        write_zeros(tmp_path, {name: name for name in ARGS.tensor_shapes()}, "model")
+    run = subprocess.run([sys.executable, "-c", PROGRAM, tmp_path], capture_output=True, text=True, check=True)
+    peak, model = map(int, run.stdout.split())
+    largest = 4 * max(math.prod(shape) for shape in ARGS.tensor_shapes().values())
+    assert model == 4 * ARGS.parameters
+    assert 0.9 * model < peak <= model + largest + MARGIN
