@@ -109,6 +109,12 @@ def test_loading_takes_dtype_and_context(folder: Path) -> None:
     assert (info.dtype, info.context) == ("float64", 99)
 
 
+def test_loading_takes_a_quantization_or_the_environments(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert mistral_cli.load("builtin", device="cpu", quantize="nf4").info.quantization == "nf4"
+    monkeypatch.setenv("MISTRAL_CLI_QUANTIZE", "int4")
+    assert mistral_cli.load("builtin", device="cpu").info.quantization == "int4"
+
+
 def test_what_is_not_given_comes_from_the_environment(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MISTRAL_CLI_MODEL", str(folder))
     monkeypatch.setenv("MISTRAL_CLI_DEVICE", "cpu")

@@ -55,6 +55,7 @@ def load(
     device: str | None = None,
     revision: str | None = None,
     context: int | None = None,
+    quantize: str | None = None,
 ) -> LLM:
     """Load a model.
 
@@ -68,15 +69,19 @@ def load(
         revision: a branch, tag or commit of a hub id.
         context: tokens that fit, prompt and answer together; by default the least of what the model was made for,
             8,192 and what fits in the free memory.
+        quantize: none, nf4 or int4, on a CPU: hold the weights of the linear layers in 4 bits, quantized as they are
+            read; by default none.
 
     Raises:
         ModelNotFoundError: no such model on this disk.
         CheckpointError: its files are damaged, incomplete or not ours to read.
         OutOfMemoryError: it does not fit.
         UsageError: a value that cannot be, here or in the settings.
+        KernelUnavailableError: the kernels of the quantization were not built here.
     """
-    given = {"model": model, "dtype": dtype, "device": device, "revision": revision, "context": context}
-    settings = load_settings(given)
+    which = {"model": model, "revision": revision}
+    how = {"dtype": dtype, "device": device, "context": context, "quantize": quantize}
+    settings = load_settings({**which, **how})
     for text in settings.warnings:
         warnings.warn(text, stacklevel=2)
     name = settings.model or default_model()
@@ -87,6 +92,7 @@ def load(
         device=settings.device,
         context=settings.context,
         template=settings.template,
+        quantize=settings.quantize,
     )
     return LLM(backend, SamplingParams().with_values({**backend.defaults, **settings.given(*SAMPLING)}))
 

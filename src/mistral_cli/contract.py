@@ -205,6 +205,8 @@ class ModelInfo:
     """The tokenizer's version: v1 … v13, or ``template`` for a foreign chat format."""
     is_base: bool = False
     """True where the model has no chat format: it only continues text."""
+    quantization: str = "none"
+    """How the linear layers hold their weights: ``nf4``, ``int4``, or ``none`` where they are in ``dtype``."""
 
 
 class Backend(Protocol):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from fakes import BASE_INFO, FakeBackend, fake_console, fake_stdin
-from mistral_cli.commands.chat import run_chat
+from fakes import BASE_INFO, FAKE_INFO, FakeBackend, fake_console, fake_stdin
+from mistral_cli.commands.chat import banner, run_chat
 from mistral_cli.errors import UsageError
 from mistral_cli.settings.load import load_settings
 from mistral_cli.ui.stdin import Stdin
@@ -41,3 +43,8 @@ def test_the_system_prompt_cannot_come_from_where_one_types() -> None:
             stdin=fake_stdin(),
             load=lambda *_: FakeBackend(),
         )
+
+
+def test_the_banner_says_what_the_weights_are_held_in() -> None:
+    assert banner(FAKE_INFO) == "fake · float32 on cpu · context 64 tokens · /help, Ctrl-D leaves"
+    assert banner(replace(FAKE_INFO, quantization="nf4")).startswith("fake · nf4 and float32 on cpu · ")

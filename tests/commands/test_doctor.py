@@ -79,6 +79,18 @@ def test_the_report_for_a_person_ends_with_what_to_mend(capfd: pytest.CaptureFix
     assert "\x1b" not in out
 
 
+def test_the_kernels_of_the_quantizations_are_told(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mistral_cli.kernels import library
+
+    assert rows_of(capfd)["4-bit products"]["value"].startswith(f"{library.load().variants[0]} (--quantize")
+    monkeypatch.setattr(library, "_load", lambda: "it was not built")
+    row = rows_of(capfd)["4-bit products"]
+    assert row["value"] == ("none: it was not built; --quantize needs it: install again where there is a C++ compiler")
+    assert row["problem"] == ""
+
+
 def test_torch_s_kernels_and_devices_are_told(capfd: pytest.CaptureFixture[str]) -> None:
     import torch
 

@@ -102,3 +102,33 @@ def test_what_is_not_set_is_taken_from_the_next_that_sets_it(capfd, tmp_path: Pa
     monkeypatch.setenv("MISTRAL_CLI_TOP_P", "0.3")
     assert parameters() == (0.3, 0.3, 2, 0.1)
     assert parameters("--temperature", "0.4") == (0.4, 0.3, 2, 0.1)
+
+
+def test_the_guide_answers_from_weights_in_four_bits_and_says_so(capfd, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = ("gen", "--model", "builtin", "--no-stdin", "--temperature", "0", "--device", "cpu", "What is a KV cache?")
+    code, out, err = mistral(capfd, *asked, "--quantize", "nf4", "--json", "--stats")
+    told = json.loads(out)
+    assert (code, told["model"]["quantization"]) == (0, "nf4")
+    assert "keys and values" in told["text"]
+    assert err.endswith(" · weights in nf4\n")
+    monkeypatch.setenv("MISTRAL_CLI_QUANTIZE", "int4")
+    assert json.loads(mistral(capfd, *asked, "--json").out)["model"]["quantization"] == "int4"
+    assert json.loads(mistral(capfd, *asked, "--json", "--quantize", "none").out)["model"]["quantization"] == "none"
+
+
+def test_a_quantization_on_another_device_is_a_misuse(capfd, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
+    asked = ("gen", "--model", "builtin", "--no-stdin", "--quantize", "nf4", "hello")
+    for device in ("cuda", "auto"):
+        code, out, err = mistral(capfd, *asked, "--device", device)
+        assert (code, out) == (2, "")
+        assert err.endswith("only the CPU has kernels for it so far. Add --device cpu, or leave --quantize out.\n")
+
+
+def test_without_the_kernels_it_says_why_and_what_to_do(capfd, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mistral_cli.kernels.library._load", lambda: "it was not built")
+    asked = ("gen", "--model", "builtin", "--no-stdin", "--device", "cpu", "hello")
+    code, out, err = mistral(capfd, *asked, "--quantize", "nf4")
+    assert (code, out) == (1, "")
+    assert "not available: it was not built. Install the package again where a C++ compiler is found." in err
+    assert mistral(capfd, *asked).code == 0

@@ -37,6 +37,22 @@ def test_weights_take_two_bytes_a_parameter_in_bfloat16() -> None:
     assert weight_bytes(SEVEN, torch.bfloat16) == 2 * 7_248_023_552
 
 
+def test_a_7b_takes_4_gb_in_nf4_its_embeddings_in_bfloat16() -> None:
+    weights, kept = 7_248_023_552, (32_768 + 65) * 4096
+    assert weight_bytes(SEVEN, torch.bfloat16, "nf4") == (weights - kept) * 17 // 32 + 2 * kept  # 4.25 bits each
+    assert weight_bytes(SEVEN, torch.bfloat16, "nf4") < 4.05 * GB
+
+
+def test_a_quantized_7b_fits_where_a_whole_one_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plan, "host_free", lambda: 6 * GB)
+    assert plan_context(SEVEN, dtype=torch.bfloat16, device=CPU, asked=4096, quantize="nf4") == 4096
+    with pytest.raises(OutOfMemoryError, match="14,496,047,104 for its weights in bfloat16"):
+        plan_context(SEVEN, dtype=torch.bfloat16, device=CPU, asked=4096)
+    monkeypatch.setattr(plan, "host_free", lambda: 3 * GB)
+    with pytest.raises(OutOfMemoryError, match="4,048,035,840 for its weights in nf4"):
+        plan_context(SEVEN, dtype=torch.bfloat16, device=CPU, quantize="nf4")
+
+
 def test_the_default_context_is_8192_where_it_fits(monkeypatch: pytest.MonkeyPatch) -> None:
     assert planned(monkeypatch, 100 * GB) == 8192
 

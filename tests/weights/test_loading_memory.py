@@ -20,6 +20,9 @@ ARGS = ModelArgs(
     dim=1024, n_layers=4, head_dim=64, hidden_dim=4096, n_heads=16, n_kv_heads=16, vocab_size=16384, sliding_window=None
 )
 
+LARGEST = max(math.prod(shape) for shape in ARGS.tensor_shapes().values())
+"""Numbers in the largest tensor."""
+
 MARGIN = 100 * 2**20
 """Bytes beside the model and one tensor: a fifth of what is allowed, and half of what a second copy would take."""
 
@@ -42,10 +45,11 @@ def sample():
 
 thread = threading.Thread(target=sample)
 thread.start()
-model = load_model(sys.argv[1], dtype=torch.float32, progress=lambda *_: peak.append(used()))
+kind, scheme = getattr(torch, sys.argv[2]), sys.argv[3]
+model = load_model(sys.argv[1], dtype=kind, quantize=scheme, progress=lambda *_: peak.append(used()))
 done.set()
 thread.join()
-print(max(peak) - before, sum(p.numel() * p.element_size() for p in model.parameters()))
+print(max(peak) - before, sum(value.nbytes for value in model.state_dict().values()))
 """
 
 
@@ -63,16 +67,29 @@ def write_zeros(folder: Path, names: dict[str, str], stem: str) -> None:
         file.truncate(8 + len(text) + position)
 
 
-@pytest.mark.parametrize("layout", ["hugging face", "mistral"])
-def test_the_peak_is_the_model_and_one_tensor(tmp_path: Path, layout: str) -> None:
+def load(tmp_path: Path, layout: str, dtype: str, scheme: str) -> tuple[int, int]:
+    """Load in a process of its own; return the bytes at the peak and those of the model."""
     if layout == "mistral":
         write_json(tmp_path / "params.json", mistral_config(ARGS))
         write_zeros(tmp_path, {name: mistral_name(name) for name in ARGS.tensor_shapes()}, "consolidated")
     else:
         write_json(tmp_path / "config.json", huggingface_config(ARGS))
         write_zeros(tmp_path, {name: name for name in ARGS.tensor_shapes()}, "model")
-    run = subprocess.run([sys.executable, "-c", PROGRAM, tmp_path], capture_output=True, text=True, check=True)
-    peak, model = map(int, run.stdout.split())
-    largest = 4 * max(math.prod(shape) for shape in ARGS.tensor_shapes().values())
+    command = [sys.executable, "-c", PROGRAM, tmp_path, dtype, scheme]
+    peak, model = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    return int(peak), int(model)
+
+
+@pytest.mark.parametrize("layout", ["hugging face", "mistral"])
+def test_the_peak_is_the_model_and_one_tensor(tmp_path: Path, layout: str) -> None:
+    peak, model = load(tmp_path, layout, "float32", "none")
     assert model == 4 * ARGS.parameters
-    assert 0.9 * model < peak <= model + largest + MARGIN
+    assert 0.9 * model < peak <= model + 4 * LARGEST + MARGIN
+
+
+@pytest.mark.parametrize("layout", ["hugging face", "mistral"])
+def test_the_peak_of_quantizing_is_the_quantized_model_and_one_tensor(tmp_path: Path, layout: str) -> None:
+    peak, model = load(tmp_path, layout, "bfloat16", "nf4")
+    whole = 2 * ARGS.parameters
+    assert model < 0.4 * whole
+    assert 0.9 * model < peak <= model + 2 * LARGEST + MARGIN // 3 < 0.8 * whole

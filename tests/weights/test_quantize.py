@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
 import pytest
 import torch
+from written_checkpoints import draw_weights, write_huggingface, write_mistral
 
+from mistral_cli.errors import UsageError
 from mistral_cli.kernels import library
 from mistral_cli.kernels.linear import PackedLinear
 from mistral_cli.model.args import ModelArgs, MoeArgs
 from mistral_cli.model.transformer import Mistral
-from mistral_cli.weights.quantize import quantize
+from mistral_cli.weights.checkpoint import load_model
+from mistral_cli.weights.quantize import choose_scheme, quantize, quantized_bytes
 
-pytestmark = pytest.mark.skipif(library.unavailable() is not None, reason="no compiler built the kernels here")
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SMALL = {"dim": 128, "n_layers": 2, "head_dim": 32, "hidden_dim": 192, "n_heads": 4, "n_kv_heads": 2, "vocab_size": 200}
 
@@ -67,3 +74,66 @@ def test_gradients_pass_through_a_quantized_model() -> None:
     net(tokens(1, 5))[0].square().sum().backward()
     assert embedding.grad is not None
     assert embedding.grad.abs().sum() > 0
+
+
+# -- quantized while it is read ----------------------------------------------------------------------------------------
+
+DENSE = ModelArgs(**SMALL, sliding_window=None)
+SPARSE = replace(DENSE, moe=MoeArgs(num_experts=4))
+ODD = replace(DENSE, hidden_dim=200)
+"""With a layer that cannot be packed."""
+
+
+@pytest.mark.parametrize("scheme", ["nf4", "int4"])
+@pytest.mark.parametrize("stored", [torch.bfloat16, torch.float32], ids=str)
+@pytest.mark.parametrize("args", [DENSE, SPARSE, ODD], ids=["dense", "experts", "odd width"])
+@pytest.mark.parametrize("write", [write_huggingface, write_mistral])
+def test_what_is_quantized_while_it_is_read_is_what_the_loaded_model_becomes(
+    tmp_path: Path, write: type(write_mistral), args: ModelArgs, stored: torch.dtype, scheme: str
+) -> None:
+    folder = write(tmp_path, args, draw_weights(args, stored))
+    loaded = load_model(folder, "bfloat16")
+    names = quantize(loaded, scheme)
+    streamed = load_model(folder, "bfloat16", quantize=scheme)
+    assert {name for name, module in streamed.named_modules() if isinstance(module, PackedLinear)} == {*names}
+    expected, found = loaded.state_dict(), streamed.state_dict()
+    assert found.keys() == expected.keys()
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
+    assert not any(module.training for module in streamed.modules())
+
+
+@pytest.mark.parametrize("args", [DENSE, SPARSE, ODD, replace(DENSE, tie_word_embeddings=True, vocab_size=203)])
+def test_the_bytes_are_counted_before_anything_is_read(tmp_path: Path, args: ModelArgs) -> None:
+    folder = write_huggingface(tmp_path, args, draw_weights(args))
+    state = load_model(folder, "bfloat16", quantize="nf4").state_dict()
+    assert quantized_bytes(args, torch.bfloat16) == sum(value.nbytes for value in state.values())
+
+
+def test_nothing_is_quantized_unasked(tmp_path: Path) -> None:
+    net = load_model(write_huggingface(tmp_path, DENSE, draw_weights(DENSE)))
+    assert not [module for module in net.modules() if isinstance(module, PackedLinear)]
+
+
+# -- refusals ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("device", ["cuda", "cuda:1", "mps"])
+def test_a_device_without_kernels_is_refused_with_what_to_do(device: str) -> None:
+    with pytest.raises(UsageError, match=f"nf4 cannot be used on {device}: only the CPU has kernels") as caught:
+        choose_scheme("nf4", torch.device(device))
+    assert caught.value.hint == "Add --device cpu, or leave --quantize out."
+
+
+def test_a_scheme_that_is_none_is_refused_by_name(tmp_path: Path) -> None:
+    folder = write_huggingface(tmp_path, DENSE, draw_weights(DENSE))
+    with pytest.raises(UsageError, match="--quantize is 'nf3', but must be none, nf4, int4"):
+        load_model(folder, quantize="nf3")
+
+
+def test_without_the_library_it_is_refused_before_anything_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(library, "_load", lambda: "it was not built")
+    with pytest.raises(library.KernelUnavailableError, match="not available: it was not built") as caught:
+        load_model(tmp_path / "nothing", quantize="nf4")
+    assert "C++ compiler" in caught.value.hint

@@ -27,6 +27,7 @@ from mistral_cli.weights.checkpoint import DTYPES, STORED, load_model
 from mistral_cli.weights.config import read_args
 from mistral_cli.weights.files import find_files, read_tensors
 from mistral_cli.weights.formats import main_dtype
+from mistral_cli.weights.quantize import NONE, choose_scheme
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from mistral_cli.weights.files import CheckpointFiles
 
 
-def load_native(
+def load_native(  # noqa: PLR0913 (the options of a model)
     path: str | Path,
     *,
     name: str,
@@ -44,6 +45,7 @@ def load_native(
     device: str | None = None,
     context: int | None = None,
     template: str | None = None,
+    quantize: str = NONE,
 ) -> NativeBackend:
     """Load the model in the folder ``path``.
 
@@ -54,22 +56,25 @@ def load_native(
         device: cpu, cuda, cuda:N or mps; by default the fastest there is.
         context: tokens that fit, prompt and answer together; by default see ``plan_context``.
         template: the version of the chat format to write, whatever the files say.
+        quantize: none, nf4 or int4: how the linear layers hold their weights; all else is in ``dtype``.
 
     Raises:
-        UsageError: a device, dtype, context or template that cannot be.
+        UsageError: a device, dtype, context, template or quantization that cannot be.
+        KernelUnavailableError: the kernels of the quantization were not built here.
         ModelNotFoundError: nothing at ``path``.
         CheckpointError: files that are damaged, incomplete or not ours to read.
         OutOfMemoryError: it does not fit; found before anything is loaded.
     """
     folder, where = Path(path), choose_device(device)
+    choose_scheme(quantize, where)
     files = find_files(folder)
     args, number = read_args(files.config), _choose_dtype(dtype, files, where)
     tokenizer = load_tokenizer(folder, template=template)
     check_vocabulary(tokenizer, args.vocab_size)
     config = read_generation_config(folder)
-    tokens = plan_context(args, dtype=number, device=where, asked=context)
+    tokens = plan_context(args, dtype=number, device=where, asked=context, quantize=quantize)
     engine = NativeEngine(
-        load_model(folder, dtype=number, device=where),
+        load_model(folder, dtype=number, device=where, quantize=quantize),
         context=tokens,
         eos_ids={tokenizer.eos_id, *config.eos_ids},
         control_ids=tokenizer.control_ids,
@@ -83,6 +88,7 @@ def load_native(
         context=tokens,
         tokenizer=tokenizer.version,
         is_base=tokenizer.is_base,
+        quantization=quantize,
     )
     return NativeBackend(engine=engine, tokenizer=tokenizer, info=info, defaults=config.sampling)
 

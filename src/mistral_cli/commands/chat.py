@@ -11,7 +11,7 @@ from mistral_cli.commands import options as opt
 from mistral_cli.commands.loading import open_backend, sampling_params
 from mistral_cli.commands.prompt import Reader, read_system
 from mistral_cli.commands.start import start
-from mistral_cli.contract import Backend
+from mistral_cli.contract import Backend, ModelInfo
 from mistral_cli.errors import UsageError
 from mistral_cli.settings.options import Settings
 from mistral_cli.settings.places import places
@@ -27,6 +27,7 @@ def chat(
     revision: opt.RevisionOption = None,
     template: opt.TemplateOption = None,
     dtype: opt.DtypeOption = None,
+    quantize: opt.QuantizeOption = None,
     device: opt.DeviceOption = None,
     context: opt.ContextOption = None,
     threads: opt.ThreadsOption = None,
@@ -78,15 +79,18 @@ def run_chat(
     _talk(settings, console, backend, system)
 
 
+def banner(info: ModelInfo) -> str:
+    """Return the line that says what is loaded."""
+    form = info.dtype if info.quantization == "none" else f"{info.quantization} and {info.dtype}"
+    return f"{info.name} · {form} on {info.device} · context {info.context:,} tokens · /help, Ctrl-D leaves"
+
+
 def _talk(settings: Settings, console: Console, backend: Backend, system: str) -> None:
     from mistral_cli.chat.conversation import Conversation
     from mistral_cli.ui.keyboard import open_keyboard
     from mistral_cli.ui.repl import Repl
 
-    info = backend.info
-    console.notice(
-        f"{info.name} · {info.dtype} on {info.device} · context {info.context:,} tokens · /help, Ctrl-D leaves"
-    )
+    console.notice(banner(backend.info))
     Repl(
         backend=backend,
         params=replace(sampling_params(settings, backend.defaults), logprobs=None),

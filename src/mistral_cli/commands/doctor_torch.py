@@ -28,6 +28,18 @@ def check_torch() -> Iterator[Check]:
     yield Check(section="compute", name="mps", value="usable (--device mps)" if has_mps else "none: not Apple silicon")
 
 
+def check_kernels() -> Iterator[Check]:
+    """Say which of our own kernels ``--quantize`` would use; without them the program works, but for that flag."""
+    from mistral_cli.kernels import library
+
+    why = library.reason_against()
+    if library.unavailable():
+        value = f"none: {why}; --quantize needs it: install again where there is a C++ compiler"
+    else:
+        value = f"{library.isa()} (--quantize nf4 or int4)" + (f"; slow: {why}" if why else "")
+    yield Check(section="compute", name="4-bit products", value=value)
+
+
 def _cpu_kernels(torch: Any) -> str:
     """Say which kernels compute on the CPU."""
     capability = torch.backends.cpu.get_cpu_capability()

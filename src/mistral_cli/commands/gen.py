@@ -39,6 +39,7 @@ def gen(
     revision: opt.RevisionOption = None,
     template: opt.TemplateOption = None,
     dtype: opt.DtypeOption = None,
+    quantize: opt.QuantizeOption = None,
     device: opt.DeviceOption = None,
     context: opt.ContextOption = None,
     threads: opt.ThreadsOption = None,

@@ -79,6 +79,7 @@ def _load(name: str, path: Path, settings: Settings) -> Backend:
         device=settings.device,
         context=settings.context,
         template=settings.template,
+        quantize=settings.quantize,
     )
     ENDING.check()
     torch.set_num_threads(choose_threads(settings.threads, backend.info.parameters))

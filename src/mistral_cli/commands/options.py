@@ -83,6 +83,12 @@ DtypeOption = Annotated[
     Literal["bfloat16", "float16", "float32", "float64"] | None,
     typer.Option("--dtype", help="Number format of the weights.", rich_help_panel=MODEL),
 ]
+QuantizeOption = Annotated[
+    Literal["none", "nf4", "int4"] | None,
+    typer.Option(
+        "--quantize", help="Hold the weights in 4 bits (CPU only): a quarter of the memory.", rich_help_panel=MODEL
+    ),
+]
 DeviceOption = Annotated[
     str | None, _text("--device", panel=MODEL, metavar="NAME", text="auto, cpu, cuda, cuda:1, mps …")
 ]

@@ -8,6 +8,7 @@ import torch
 
 from mistral_cli.engine.host_memory import host_free
 from mistral_cli.errors import OutOfMemoryError, UsageError
+from mistral_cli.weights.quantize import NONE, quantized_bytes
 
 if TYPE_CHECKING:
     from mistral_cli.model.args import ModelArgs
@@ -29,9 +30,9 @@ def free_memory(device: torch.device) -> int:
     return host_free()
 
 
-def weight_bytes(args: ModelArgs, dtype: torch.dtype) -> int:
-    """Return the bytes of all weights in ``dtype``."""
-    return args.parameters * dtype.itemsize
+def weight_bytes(args: ModelArgs, dtype: torch.dtype, quantize: str = NONE) -> int:
+    """Return the bytes of all weights in ``dtype``, or quantized where they can be."""
+    return args.parameters * dtype.itemsize if quantize == NONE else quantized_bytes(args, dtype)
 
 
 def kv_bytes(args: ModelArgs, tokens: int, dtype: torch.dtype) -> int:
@@ -48,7 +49,9 @@ def activation_bytes(args: ModelArgs, tokens: int, dtype: torch.dtype) -> int:
     return CHUNK * (wide * dtype.itemsize + scores) + 8 * args.vocab_size * 4
 
 
-def plan_context(args: ModelArgs, *, dtype: torch.dtype, device: torch.device, asked: int | None = None) -> int:
+def plan_context(
+    args: ModelArgs, *, dtype: torch.dtype, device: torch.device, asked: int | None = None, quantize: str = NONE
+) -> int:
     """Return the tokens of context to set up.
 
     Without ``asked``: the least of what the model was made for, 8,192 and what fits in the free memory.
@@ -60,27 +63,23 @@ def plan_context(args: ModelArgs, *, dtype: torch.dtype, device: torch.device, a
     most = args.max_position_embeddings
     if asked is not None and not 1 <= asked <= most:
         raise UsageError(f"--context is {asked:,}, but must be 1 to {most:,}, the positions this model was made for.")
-    context, free = asked or min(most, USUAL_CONTEXT), free_memory(device)
-    if _needed(args, context, dtype) <= free:
+    context, free, weights = asked or min(most, USUAL_CONTEXT), free_memory(device), weight_bytes(args, dtype, quantize)
+    room = free - weights
+    if _beside_weights(args, context, dtype) <= room:
         return context
     if asked is None:
         context = min(most, LEAST_CONTEXT)
-        while _needed(args, context * 2, dtype) <= free:
+        while _beside_weights(args, context * 2, dtype) <= room:
             context *= 2
-        if _needed(args, context, dtype) <= free:
+        if _beside_weights(args, context, dtype) <= room:
             return context
-    raise _too_large(args, context, dtype, free)
-
-
-def _needed(args: ModelArgs, context: int, dtype: torch.dtype) -> int:
-    return weight_bytes(args, dtype) + kv_bytes(args, context, dtype) + activation_bytes(args, context, dtype)
-
-
-def _too_large(args: ModelArgs, context: int, dtype: torch.dtype, free: int) -> OutOfMemoryError:
-    needed, weights = _needed(args, context, dtype), weight_bytes(args, dtype)
-    hint = "Lower --context, or close other programs." if weights < free else "Take a smaller model, or another device."
-    return OutOfMemoryError(
-        f"The model needs {needed:,} bytes ({weights:,} for its weights in {str(dtype).removeprefix('torch.')}, "
+    needed, form = weights + _beside_weights(args, context, dtype), str(dtype).removeprefix("torch.")
+    raise OutOfMemoryError(
+        f"The model needs {needed:,} bytes ({weights:,} for its weights in {form if quantize == NONE else quantize}, "
         f"the rest for {context:,} tokens), but {free:,} are free.",
-        hint,
+        "Lower --context, or close other programs." if room > 0 else "Take a smaller model, or another device.",
     )
+
+
+def _beside_weights(args: ModelArgs, context: int, dtype: torch.dtype) -> int:
+    return kv_bytes(args, context, dtype) + activation_bytes(args, context, dtype)

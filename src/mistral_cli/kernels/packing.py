@@ -45,6 +45,11 @@ def supported(outputs: int, inputs: int) -> str | None:
     return None
 
 
+def packed_bytes(outputs: int, inputs: int) -> int:
+    """Return the bytes of a packed matrix of this shape: 4.25 bits a weight, but for what fills up the last block."""
+    return -(-outputs // BLOCK) * BLOCK * inputs // GROUP * (GROUP // 2 + torch.bfloat16.itemsize)
+
+
 def empty(scheme: Scheme, outputs: int, inputs: int, allocate: Allocate = torch.empty) -> Packed:
     """Return a matrix to be filled; outputs that fill up its last block of 16 are zero.
 

@@ -29,8 +29,8 @@ def show_end(done: Done, max_tokens: int | None, console: Console) -> None:
         console.notice(f"(the answer ends here: the context of {total:,} tokens is full)")
 
 
-def stats_line(done: Done) -> str:
-    """Return one line of what an answer cost."""
+def stats_line(done: Done, quantization: str = "none") -> str:
+    """Return one line of what an answer cost, and with which quantization of the weights."""
     reused = f" ({done.reused_tokens:,} reused)" if done.reused_tokens else ""
     parts = (
         f"prompt {done.prompt_tokens:,} tokens{reused}",
@@ -41,4 +41,4 @@ def stats_line(done: Done) -> str:
         f"seed {done.seed}",
         f"peak memory {done.peak_memory / 2**20:,.0f} MiB",
     )
-    return " · ".join(parts)
+    return " · ".join(parts if quantization == "none" else (*parts, f"weights in {quantization}"))

@@ -19,6 +19,7 @@ from mistral_cli.weights.allocate import allocate
 from mistral_cli.weights.config import read_args
 from mistral_cli.weights.files import find_files, read_tensors
 from mistral_cli.weights.formats import EMBEDDING, LM_HEAD, Source, main_dtype, match_tensors
+from mistral_cli.weights.quantize import NONE, choose_scheme, quantizable, quantized_layer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -44,6 +45,8 @@ def load_model(
     dtype: torch.dtype | str | None = None,
     device: torch.device | str = "cpu",
     progress: Callable[[int, int], None] | None = None,
+    *,
+    quantize: str = NONE,
 ) -> Mistral:
     """Return the model in the folder ``path``, ready to compute, in evaluation mode and without gradients.
 
@@ -52,13 +55,18 @@ def load_model(
         dtype: what the weights become; by default what most of them are in the files.
         device: where they go.
         progress: called after each tensor with the bytes read and the bytes of all.
+        quantize: ``nf4`` or ``int4``, on a CPU: each linear layer becomes a quantized one as it is read. What it holds
+            is what ``weights.quantize.quantize`` makes of the loaded model.
 
     Raises:
         ModelNotFoundError: no such folder.
         CheckpointError: anything about the files that is damaged, incomplete or not ours to read.
         OutOfMemoryError: the device cannot hold the model.
-        UsageError: an unknown name of a dtype.
+        UsageError: an unknown name of a dtype or of a quantization, or one that the device has no kernels for.
+        KernelUnavailableError: the kernels of the quantization were not built here.
     """
+    where = torch.device(device)
+    scheme = choose_scheme(quantize, where)
     files = find_files(Path(path))
     args = read_args(files.config)
     tensors = read_tensors(files)
@@ -67,8 +75,13 @@ def load_model(
     if args.tie_word_embeddings and LM_HEAD in sources:
         _check_tied(sources[EMBEDDING], sources.pop(LM_HEAD))
     model = Mistral(args, device=torch.device("meta"), dtype=wanted)
-    for name, value in _stream(sources, wanted, torch.device(device), progress):
-        _put(model, name, value)
+    packed = quantizable(args) if scheme else {}
+    for name, source, content in _stream(sources, progress):
+        layer = name.removesuffix(".weight")
+        if scheme and layer in packed:
+            model.set_submodule(layer, quantized_layer(_readable(source, content, wanted), scheme))
+        else:
+            _put(model, name, _filled(source, content, wanted, where))
     return model.eval()
 
 
@@ -81,12 +94,9 @@ def _dtype(dtype: torch.dtype | str | None) -> torch.dtype | None:
 
 
 def _stream(
-    sources: Mapping[str, Source],
-    dtype: torch.dtype,
-    device: torch.device,
-    progress: Callable[[int, int], None] | None,
-) -> Iterator[tuple[str, Tensor]]:
-    """Yield our name and the filled tensor, in the order of the files' bytes, which is how disks read ahead."""
+    sources: Mapping[str, Source], progress: Callable[[int, int], None] | None
+) -> Iterator[tuple[str, Source, mmap.mmap]]:
+    """Yield our name, the source and its file, in the order of the files' bytes, which is how disks read ahead."""
     total, done = sum(source.tensor.nbytes for source in sources.values()), 0
     by_file: dict[Path, list[tuple[str, Source]]] = {}
     for name, source in sorted(sources.items(), key=lambda item: item[1].tensor.start):
@@ -94,7 +104,7 @@ def _stream(
     for file, group in by_file.items():
         content = _map(file)
         for name, source in group:
-            yield name, _filled(source, content, dtype, device)
+            yield name, source, content
             done += source.tensor.nbytes
             if progress is not None:
                 progress(done, total)
@@ -118,6 +128,14 @@ def _filled(source: Source, content: mmap.mmap, dtype: torch.dtype, device: torc
     pairs = stored.view(heads, -1, 2, width)  # (H, D/2, 2, dim): x0 y0 x1 y1 …
     target.view(heads, 2, -1, width).copy_(pairs.transpose(1, 2))  # x0 x1 … y0 y1 …
     return target
+
+
+def _readable(source: Source, content: mmap.mmap, dtype: torch.dtype) -> Tensor:
+    """Return the tensor to be quantized: where nothing is to be changed, the file's own bytes, without a copy."""
+    stored = _stored(source, content)
+    if stored.dtype == dtype and not source.interleaved_heads:
+        return stored
+    return _filled(source, content, dtype, torch.device("cpu"))
 
 
 def _stored(source: Source, content: mmap.mmap) -> Tensor:
