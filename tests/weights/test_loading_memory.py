@@ -43,7 +43,7 @@ def sample():
     while not done.wait(0.002):
         peak[0] = max(peak[0], used())
 
-thread = threading.Thread(target=sample)
+thread = threading.Thread(target=sample, daemon=True)  # or an error here would wait for it for ever
 thread.start()
 kind, scheme = getattr(torch, sys.argv[2]), sys.argv[3]
 model = load_model(sys.argv[1], dtype=kind, quantize=scheme, progress=lambda *_: peak.append(used()))
