@@ -35,6 +35,10 @@ def test_every_flag_that_the_readme_uses_exists() -> None:
     assert used - known == set()
 
 
+def test_the_readme_has_no_gap() -> None:
+    assert not re.findall(r"\{[A-Z]+\}", README)
+
+
 def test_every_link_of_the_readme_leads_to_a_file() -> None:
     links = re.findall(r"\]\((?!http)([^)]+)\)", README)
     assert links
