@@ -35,6 +35,10 @@ def test_every_flag_that_the_readme_uses_exists() -> None:
     assert used - known == set()
 
 
+def test_the_readme_has_no_gap() -> None:
+    assert not re.findall(r"\{[A-Z]+\}", README)
+
+
 def test_every_link_of_the_readme_leads_to_a_file() -> None:
     links = re.findall(r"\]\((?!http)([^)]+)\)", README)
     assert links
@@ -44,3 +48,13 @@ def test_every_link_of_the_readme_leads_to_a_file() -> None:
 def test_the_picture_shows_a_chat() -> None:
     words = re.sub(r"<[^>]+>|&#160;|\s", "", (ROOT / "docs" / "chat.svg").read_text(encoding="utf-8"))
     assert "keysandvaluesofallearliertokens" in words
+
+
+def test_the_python_of_the_readme_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    blocks = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+    assert len(blocks) == 1
+    exec(compile(blocks[0], "README.md", "exec"), {})  # noqa: S102 (our own text)
+    shown = capsys.readouterr().out
+    assert "rotary position embedding" in shown
+    assert "keys and values of all earlier tokens" in shown
+    assert "\nstop, " in shown

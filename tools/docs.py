@@ -62,13 +62,13 @@ def completion(shell: str) -> str:
 
 def tree() -> str:
     """Return the project as a tree: a line per file, with what its docstring says first."""
-    lines = [f"{name:38}{what}" for name, what in TOP.items()]
+    lines = [f"{name:30}{what}" for name, what in TOP.items()]
     for path in sorted((ROOT / "src" / "mistral_cli").rglob("*.py"), key=_folders_last):
         inside = path.relative_to(ROOT / "src")
         if inside.name == "__init__.py" and len(inside.parts) > 2:
-            lines.append(f"{'  ' * (len(inside.parts) - 2) + 'src/' + str(inside.parent) + '/':38}{_first_line(path)}")
+            lines.append(f"{'  ' * (len(inside.parts) - 2) + inside.parent.name + '/':30}{_first_line(path)}")
         elif inside.name != "__init__.py":
-            lines.append(f"{'  ' * (len(inside.parts) - 1) + inside.name:38}{_first_line(path)}")
+            lines.append(f"{'  ' * (len(inside.parts) - 1) + inside.name:30}{_first_line(path)}")
     return "\n".join(lines)
 
 

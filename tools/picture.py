@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import sys
 import sysconfig
 import tempfile
@@ -125,7 +126,8 @@ def export(scene: Scene) -> Path:
     for line in lines:
         console.print(line, soft_wrap=True)
     path = DOCS / f"{scene.name}.svg"
-    path.write_text(console.export_svg(title=scene.title), encoding="utf-8")
+    svg = re.sub(r"@font-face \{.*?\}\s*", "", console.export_svg(title=scene.title), flags=re.DOTALL)  # no web fonts
+    path.write_text(svg, encoding="utf-8")
     return path
 
 

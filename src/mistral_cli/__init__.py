@@ -9,12 +9,19 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mistral_cli.api import LLM, load
-    from mistral_cli.contract import Message, SamplingParams
+    from mistral_cli.contract import Done, Message, SamplingParams, TextDelta
 
 __version__ = "0.1.0"
-__all__ = ["LLM", "Message", "SamplingParams", "__version__", "load"]
+__all__ = ["LLM", "Done", "Message", "SamplingParams", "TextDelta", "__version__", "load"]
 
-_HOMES = {"LLM": "api", "load": "api", "Message": "contract", "SamplingParams": "contract"}
+_HOMES = {
+    "LLM": "api",
+    "load": "api",
+    "Done": "contract",
+    "Message": "contract",
+    "SamplingParams": "contract",
+    "TextDelta": "contract",
+}
 
 
 def __getattr__(name: str) -> object:

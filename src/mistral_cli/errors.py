@@ -56,6 +56,22 @@ class ContextError(MistralError):
 
     exit_code = 6
 
+    @classmethod
+    def of_prompt(cls, tokens: int, context: int, *, most: int, at_least: bool = False) -> ContextError:
+        """Return the error for a prompt of ``tokens`` in a context that holds ``context``, and could hold ``most``.
+
+        Args:
+            tokens: what the prompt takes.
+            context: what fits, prompt and answer together.
+            most: what the model was made for.
+            at_least: ``tokens`` is a lower bound.
+        """
+        more = " or more" if at_least else ""
+        hint = f"Shorten it, or raise --context (to {most:,} at most)." if most > context else "Shorten it."
+        return cls(
+            f"The prompt takes {tokens:,} tokens{more}, but the context holds {context:,}, answer included.", hint
+        )
+
 
 class NetworkError(MistralError):
     """The hub cannot be reached, or does not let us in (7)."""

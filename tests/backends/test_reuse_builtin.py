@@ -30,12 +30,13 @@ def ask(backend: NativeBackend, messages: list[Message]) -> Done:
     return done
 
 
+@pytest.mark.parametrize("system", ["", "Be brief."])
 @pytest.mark.parametrize("questions", CHATS, ids=lambda questions: questions[0])
 def test_a_chat_that_reuses_its_cache_says_the_same(
-    backends: tuple[NativeBackend, NativeBackend], questions: tuple[str, ...]
+    backends: tuple[NativeBackend, NativeBackend], questions: tuple[str, ...], system: str
 ) -> None:
     warm, cold = backends
-    messages: list[Message] = []
+    messages = [Message(role="system", content=system)] if system else []
     reused = 0
     for question in questions:
         messages.append(Message(role="user", content=question))

@@ -92,6 +92,11 @@ def test_gen_has_every_option_there_is() -> None:
     ("arguments", "said"),
     [
         (["nope"], "There is no command 'nope'. See `mistral --help`."),
+        (
+            ["what is a token?"],
+            "There is no command 'what is a token?'. "
+            "To ask a model: mistral gen 'what is a token?'. See `mistral --help`.",
+        ),
         (["gne"], "There is no command 'gne'. Did you mean gen? See `mistral --help`."),
         (["--nope"], "There is no option --nope. See `mistral --help`."),
         (

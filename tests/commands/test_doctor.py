@@ -239,3 +239,13 @@ def test_a_gpu_that_this_torch_is_not_built_for_is_a_thing_to_mend(tmp_path: Pat
     (tmp_path / "nvidiactl").touch()
     assert "built for the CPU alone" in check_cuda(fake_torch(cuda=None), tmp_path / "nvidiactl").problem
     assert not check_cuda(fake_torch(cuda=None), tmp_path / "nothing").problem
+
+
+def test_a_setting_that_is_ignored_is_no_good_order(capfd: pytest.CaptureFixture[str]) -> None:
+    home = Path(os.environ["MISTRAL_CLI_HOME"])
+    home.mkdir(parents=True)
+    (home / "config.toml").write_text("temperatur = 0.2\n")
+    code, out, _ = mistral(capfd, "doctor")
+    assert code == 1
+    assert "Did you mean temperature?" in out
+    assert "Everything is in order" not in out

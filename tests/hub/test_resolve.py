@@ -122,6 +122,15 @@ def test_a_mistyped_id_gets_the_closest_name_known_or_cached() -> None:
         resolve("someone/spezial-model")
 
 
+@pytest.mark.parametrize(
+    ("name", "hint"), [("buildin", "Did you mean builtin?"), ("something-else", "A hub id is OWNER/NAME.")]
+)
+def test_a_name_without_an_owner_is_not_offered_for_download(name: str, hint: str) -> None:
+    with pytest.raises(ModelNotFoundError) as caught:
+        resolve(name)
+    assert caught.value.hint == hint
+
+
 @pytest.mark.parametrize("name", ["/nowhere/model", "./model", "~/model", "a/b/c"])
 def test_a_path_where_nothing_is_says_the_whole_path(name: str) -> None:
     with pytest.raises(ModelNotFoundError) as caught:

@@ -156,10 +156,8 @@ class NativeBackend:
         texts = [prompt] if isinstance(prompt, str) else [message.content for message in prompt]
         fewest = sum(map(self.tokenizer.fewest_tokens, texts))
         if fewest >= self.engine.context:
-            raise ContextError(
-                f"The prompt takes {fewest:,} tokens or more, but the context holds {self.engine.context:,}.",
-                "Shorten it, or raise --context where the model allows more.",
-            )
+            most = self.engine.model.args.max_position_embeddings
+            raise ContextError.of_prompt(fewest, self.engine.context, most=most, at_least=True)
 
     def _piece(self, token: int) -> str:
         """Return one token as text: its bytes as UTF-8, or a control token's name."""

@@ -48,11 +48,15 @@ def doctor(
 def _open(ctx: typer.Context) -> tuple[Console, Check]:
     """Open the console even where the settings are wrong: that is one of the things to be told."""
     try:
-        _, console = start(ctx)
+        settings, console = start(ctx)
     except UsageError as error:
         remedy = error.hint or "Mend or remove that setting."
         check = Check(section="settings", name="settings", value="wrong", problem=error.message, remedy=remedy)
         return Console.open(), check
+    if settings.warnings:
+        remedy = "Mend or remove that setting."
+        problem = settings.warnings[0]
+        return console, Check(section="settings", name="settings", value="doubtful", problem=problem, remedy=remedy)
     return console, Check(section="settings", name="settings", value="read without errors")
 
 

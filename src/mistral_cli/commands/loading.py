@@ -38,10 +38,7 @@ def _say_what_was_chosen(name: str, console: Console) -> None:
     from mistral_cli.weights.hub import BUILTIN, DEFAULT_MODEL
 
     if name == BUILTIN:
-        console.notice(
-            f"No model named and {DEFAULT_MODEL} is not on this disk: the small built-in guide answers. "
-            f"For the real one: mistral pull {DEFAULT_MODEL}"
-        )
+        console.notice(f"The small built-in guide answers. For a real model: mistral pull {DEFAULT_MODEL}")
 
 
 def _refuse_too_long(prompt: Prompt, path: Path, settings: Settings) -> None:
@@ -50,19 +47,17 @@ def _refuse_too_long(prompt: Prompt, path: Path, settings: Settings) -> None:
     from mistral_cli.text.tokenizer import load_tokenizer
     from mistral_cli.weights.config import read_args
 
-    most = min(settings.context or USUAL_CONTEXT, read_args(path).max_position_embeddings)
+    possible = read_args(path).max_position_embeddings
+    most = min(settings.context or USUAL_CONTEXT, possible)
     texts = [prompt] if isinstance(prompt, str) else [message.content for message in prompt]
     if sum(map(len, texts)) < most:  # a token is a character or more, nearly always
         return
     tokenizer = load_tokenizer(path, template=settings.template)
-    count, more = sum(map(tokenizer.fewest_tokens, texts)), " or more"
+    count, is_bound = sum(map(tokenizer.fewest_tokens, texts)), True
     if count < most and not tokenizer.is_base:
-        count, more = len(encode_prompt(tokenizer, prompt).ids), ""
+        count, is_bound = len(encode_prompt(tokenizer, prompt).ids), False
     if count >= most:
-        raise ContextError(
-            f"The prompt takes {count:,} tokens{more}, but the context holds {most:,}, answer included.",
-            "Shorten it, or raise --context where the model allows more.",
-        )
+        raise ContextError.of_prompt(count, most, most=possible, at_least=is_bound)
 
 
 def _load(name: str, path: Path, settings: Settings) -> Backend:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import shlex
 from collections.abc import Sequence
 
 import typer
@@ -33,7 +34,10 @@ def explain(error: typer.TyperException, program: str, commands: Sequence[str], 
         return _too_many(extra[1], command, see)
     if wrong := _NO_COMMAND.match(text):
         near = difflib.get_close_matches(wrong[1], commands, n=1)
-        return UsageError(f"There is no command {wrong[1]!r}.", f"Did you mean {near[0]}? {see}" if near else see)
+        if near:
+            return UsageError(f"There is no command {wrong[1]!r}.", f"Did you mean {near[0]}? {see}")
+        asks = f"To ask a model: {program} gen {shlex.quote(wrong[1])}. {see}"
+        return UsageError(f"There is no command {wrong[1]!r}.", asks if " " in wrong[1] else see)
     if name := getattr(error, "option_name", ""):
         return _option(name, getattr(error, "possibilities", None), text, see)
     if invalid := _INVALID.fullmatch(text):

@@ -187,5 +187,5 @@ StatsOption = Annotated[
     bool | None, _switch("--stats/--no-stats", panel=ANSWER, text="Say on stderr what the answer cost.")
 ]
 QuietOption = Annotated[
-    bool | None, _switch("--quiet/--no-quiet", panel=ANSWER, text="Say nothing on stderr but errors.")
+    bool | None, _switch("-q", "--quiet/--no-quiet", panel=ANSWER, text="Say nothing on stderr but errors.")
 ]

@@ -35,20 +35,21 @@ def build_tree(shapes: Mapping[str, Shape]) -> Node:
 
 
 def draw(name: str, root: Node) -> list[str]:
-    """Return the tree as lines: branches, shape, parameters (of all alike ones together)."""
-    rows = [(name, "", root.parameters), *_rows(root, "")]
+    """Return the tree as lines: branches, shape, parameters (of each, where several are alike)."""
+    rows = [(name, "", f"{root.parameters:,}"), *_rows(root, "")]
     label_width = max(len(label) for label, _, _ in rows)
     shape_width = max(len(shape) for _, shape, _ in rows)
-    count_width = max(len(f"{count:,}") for _, _, count in rows)
-    return [f"{label:{label_width}}  {shape:{shape_width}}  {count:{count_width},}" for label, shape, count in rows]
+    count_width = max(len(count) for _, _, count in rows)
+    return [f"{label:{label_width}}  {shape:{shape_width}}  {count:>{count_width}}" for label, shape, count in rows]
 
 
-def _rows(node: Node, indent: str) -> Iterator[tuple[str, str, int]]:
+def _rows(node: Node, indent: str) -> Iterator[tuple[str, str, str]]:
     groups = list(_alike(node))
     for number, (label, child, times) in enumerate(groups):
         is_last = number == len(groups) - 1
         shape = " × ".join(str(size) for size in child.shape or ())
-        yield f"{indent}{'└─ ' if is_last else '├─ '}{label}", shape, child.parameters * times
+        count = f"{times} × {child.parameters:,}" if times > 1 else f"{child.parameters:,}"
+        yield f"{indent}{'└─ ' if is_last else '├─ '}{label}", shape, count
         yield from _rows(child, indent + ("   " if is_last else "│  "))
 
 

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from mistral_cli.contract import SamplingParams
 
 
-def check_prompt(prompt: Sequence[int], context: int) -> None:
-    """Refuse what cannot be answered.
+def check_prompt(prompt: Sequence[int], context: int, most: int) -> None:
+    """Refuse what cannot be answered: ``context`` tokens fit, and the model was made for ``most``.
 
     Raises:
         UsageError: the prompt is empty.
@@ -22,10 +22,7 @@ def check_prompt(prompt: Sequence[int], context: int) -> None:
     if not prompt:
         raise UsageError("The prompt is empty.", "Give at least one token.")
     if len(prompt) >= context:
-        raise ContextError(
-            f"The prompt takes {len(prompt):,} tokens, but the context holds {context:,}, answer included.",
-            "Shorten it, or raise --context where the model allows more.",
-        )
+        raise ContextError.of_prompt(len(prompt), context, most=most)
 
 
 def check_bias(params: SamplingParams, vocab_size: int) -> None:

@@ -83,7 +83,7 @@ class NativeEngine:
         return self._running
 
     def _new(self, prompt: list[int], params: SamplingParams, cancel: Cancel) -> Answer:
-        check_prompt(prompt, self._context)
+        check_prompt(prompt, self._context, self.model.args.max_position_embeddings)
         check_bias(params, self.model.args.vocab_size)
         room = self._context - len(prompt)
         seed = secrets.randbits(32) if params.seed is None else int(params.seed)

@@ -137,4 +137,5 @@ def _not_cached(repo_id: str, revision: str | None, pull: str) -> NotFetchedErro
     known = {*KNOWN_MODELS, *hub_cache.cached_ids()}
     closest = find_closest(repo_id, sorted(known - {repo_id})) if repo_id not in known else None
     suggestion = f"Did you mean {closest}? " if closest else ""
-    return NotFetchedError(f"{wanted} is not on this disk: {where}.", f"{suggestion}To fetch it: {pull}")
+    fetch = f"To fetch it: {pull}" if "/" in repo_id else "" if closest else "A hub id is OWNER/NAME."
+    return NotFetchedError(f"{wanted} is not on this disk: {where}.", f"{suggestion}{fetch}".strip())
