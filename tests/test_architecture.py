@@ -110,6 +110,12 @@ def test_a_file_stays_under_300_lines(path: Path) -> None:
     assert len(path.read_text().splitlines()) < 300
 
 
+@pytest.mark.parametrize("path", SOURCES, ids=_name)
+def test_no_duration_is_taken_from_a_clock_that_jumps(path: Path) -> None:
+    calls = {ast.unparse(node.func) for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)}
+    assert not calls & {"time.time", "time", "datetime.now", "datetime.datetime.now", "datetime.utcnow"}
+
+
 def test_no_file_has_a_name_that_says_nothing() -> None:
     assert not [path for path in SOURCES if path.stem in {"utils", "util", "common", "helpers", "misc"}]
 
