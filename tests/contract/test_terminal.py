@@ -6,6 +6,8 @@ import os
 import re
 import signal
 import stat
+import subprocess
+import sys
 import termios
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -382,3 +384,16 @@ def test_stderr_may_be_elsewhere(open_terminal, tmp_path: Path) -> None:
     log = (tmp_path / "log").read_text()
     assert "context 64 tokens" in log
     assert "\x1b" not in log
+
+
+def test_what_prompt_toolkit_logs_does_not_reach_the_screen() -> None:
+    code = (
+        "import logging, pathlib\n"
+        "from mistral_cli.ui.console import Console\n"
+        "from mistral_cli.ui.history import PrivateHistory\n"
+        "from mistral_cli.ui.keyboard import Keyboard\n"
+        "Keyboard(Console.open(), PrivateHistory(pathlib.Path('nowhere'), print))\n"
+        "logging.getLogger('prompt_toolkit.buffer').error('Loading history failed')\n"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "Loading history failed" not in run.stderr

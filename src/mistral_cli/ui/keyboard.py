@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from typing import TYPE_CHECKING
 
@@ -42,6 +43,9 @@ class Keyboard:
     """Reads lines with editing and history; the terminal is as it was whenever nothing is being read."""
 
     def __init__(self, console: Console, history: PrivateHistory) -> None:
+        # A signal that ends the program may strike inside prompt-toolkit's own task, which would log it on the screen
+        # as a failure; whoever watches for signals raises it again.
+        logging.getLogger("prompt_toolkit").addHandler(logging.NullHandler())
         output = create_output()
         # Terminals that do not answer where the cursor is would be told off on the screen.
         output.enable_cpr = False  # type: ignore[attr-defined]
