@@ -30,9 +30,14 @@ def test_every_machine_has_the_portable_variant() -> None:
 
 
 @pytest.mark.parametrize(
-    ("forced", "said"), [("portable", "portable"), ("sse9", "unavailable: MISTRAL_CLI_KERNEL is 'sse9', but this")]
+    ("forced", "said"),
+    [
+        ("portable", "portable"),
+        ("sse9", "unavailable: MISTRAL_CLI_KERNEL is 'sse9', but this"),
+        ("none", "unavailable: MISTRAL_CLI_KERNEL is 'none'"),
+    ],
 )
-def test_a_lesser_variant_can_be_forced(forced: str, said: str) -> None:
+def test_a_lesser_variant_or_none_can_be_forced(forced: str, said: str) -> None:
     command = [sys.executable, "-c", "import mistral_cli.kernels.library as library; print(library.isa())"]
     environment = {**os.environ, library.FORCE: forced}
     run = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)

@@ -9,7 +9,7 @@ from weights_and_rows import rows, weight
 from mistral_cli.errors import CheckpointError
 from mistral_cli.kernels.linear import PackedLinear, join
 from mistral_cli.kernels.packing import quantize
-from mistral_cli.kernels.products import packed_gradient, packed_linear
+from mistral_cli.kernels.products import multiply_joined, packed_gradient, packed_linear
 from mistral_cli.kernels.schemes import NF4
 
 
@@ -69,6 +69,14 @@ def test_rows_of_another_width_are_refused(layer: PackedLinear) -> None:
 def test_a_layer_of_an_odd_width_is_refused() -> None:
     with pytest.raises(CheckpointError, match="cannot be packed"):
         PackedLinear(100, 32)
+
+
+@pytest.mark.parametrize("count", [1, 3, 70])
+def test_one_call_of_several_layers_gives_what_each_gives_alone(count: int) -> None:
+    layers = [layer_of(outputs, seed=outputs) for outputs in (64, 16, 20)]
+    x = rows(count, 128)
+    for together, layer in zip(multiply_joined(x, layers), layers, strict=True):
+        assert torch.equal(together, layer(x))
 
 
 def test_joined_layers_compute_what_they_computed_apart() -> None:

@@ -18,7 +18,9 @@ from typing import Any, Final
 from mistral_cli.errors import MistralError
 
 FORCE = "MISTRAL_CLI_KERNEL"
-"""Environment variable with the name of a lesser variant to use, for comparisons: ``portable``, ``avx2``, …"""
+"""Environment variable with the name of a lesser variant to use, for comparisons: ``portable``, ``avx2``, …; or NONE."""
+NONE = "none"
+"""The value of FORCE that does without the library, as if it had not been built."""
 
 _FOLDER = Path(__file__).parent
 _TYPES = {"p": ctypes.c_void_p, "l": ctypes.c_int64, "i": ctypes.c_int32, "b": ctypes.c_char_p}
@@ -117,6 +119,8 @@ def threaded() -> bool:
 
 @functools.cache
 def _load() -> Library | str:
+    if os.environ.get(FORCE) == NONE:
+        return f"{FORCE} is {NONE!r}"
     path = _FOLDER / "_products.so"
     if not path.exists():
         return "it was not built when the package was installed (no C++ compiler?)"

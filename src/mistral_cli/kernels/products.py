@@ -9,6 +9,7 @@ comes out as NaN.
 from __future__ import annotations
 
 import functools
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -17,6 +18,11 @@ from mistral_cli.errors import OutOfMemoryError
 from mistral_cli.kernels.library import CALL, load
 from mistral_cli.kernels.packing import TYPES, Packed, dequantize
 from mistral_cli.kernels.schemes import BLOCK, GROUP, SCHEMES, Scheme
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mistral_cli.kernels.linear import PackedLinear
 
 
 @torch.library.custom_op("mistral_cli::packed_linear", mutates_args=(), device_types="cpu")
@@ -115,6 +121,16 @@ def multiply(
     if failed:
         raise OutOfMemoryError(f"No memory for {rows.shape[0]} quantized rows of {inputs}.", "Use a smaller batch.")
     return result if result.dtype == x.dtype else result.to(x.dtype)
+
+
+def multiply_joined(x: Tensor, layers: Sequence[PackedLinear]) -> tuple[Tensor, ...]:
+    """Return what each of ``layers`` makes of ``x`` (…, inputs), bit for bit what they give one at a time; no gradients.
+
+    Raises:
+        ValueError: ``x`` has another width than a layer, or is on another device.
+        OutOfMemoryError: no memory for the quantized rows.
+    """
+    return tuple(multiply(x, layer.nibbles, layer.scales, layer.out_features, layer.scheme) for layer in layers)
 
 
 @functools.cache
