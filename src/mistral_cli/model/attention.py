@@ -15,7 +15,7 @@ from torch.nn import functional
 from mistral_cli.model.rope import rotate
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from mistral_cli.model.args import ModelArgs
     from mistral_cli.model.cache import LayerCache
@@ -44,23 +44,34 @@ class Attention(nn.Module):
         self.v_proj = nn.Linear(args.dim, args.n_kv_heads * args.head_dim, bias=False)
         self.o_proj = nn.Linear(args.n_heads * args.head_dim, args.dim, bias=False)
 
-    def forward(self, hidden: Tensor, span: Span, cache: LayerCache) -> Tensor:
-        """Map ``hidden`` (B, T, dim) to the same shape; its keys and values are written to ``cache``."""
-        query = rotate(self._heads(self.q_proj(hidden)), span.cos, span.sin)  # (B, H, T, D)
-        key = rotate(self._heads(self.k_proj(hidden)), span.cos, span.sin)  # (B, H_kv, T, D)
-        value = self._heads(self.v_proj(hidden))
-        cache.write(span.start, key.detach(), value.detach())
-        keys, values = cache.read(first_seen(span.start, cache.window), span.end)  # (B, H_kv, S, D)
-        if query.requires_grad or key.requires_grad or value.requires_grad:
-            # gradients flow through this pass's own tokens, and no graph may hold memory that is written again
-            keys = torch.cat((keys[:, :, : -key.shape[2]], key), 2)
-            values = torch.cat((values[:, :, : -value.shape[2]], value), 2)
-        heads = attend(query, keys, values, span.masks[cache.window])
-        out: Tensor = self.o_proj(heads.transpose(1, 2).flatten(2))
+    def forward(self, hidden: Tensor, spans: Sequence[Span], caches: Sequence[LayerCache]) -> Tensor:
+        """Map ``hidden`` (B, T, dim) to the same shape; its keys and values are written to ``caches``.
+
+        Args:
+            hidden: (B, T, dim).
+            spans: one, or one for each row.
+            caches: as many: one that holds all rows, or one for each row.
+        """
+        query, key, value = (self._heads(project(hidden)) for project in (self.q_proj, self.k_proj, self.v_proj))
+        parts = (states.split(len(hidden) // len(caches)) for states in (query, key, value))
+        heads = [_mix(*part) for part in zip(*parts, spans, caches, strict=True)]
+        out: Tensor = self.o_proj((heads[0] if len(heads) == 1 else torch.cat(heads)).transpose(1, 2).flatten(2))
         return out
 
     def _heads(self, states: Tensor) -> Tensor:
         return states.view(*states.shape[:2], -1, self.head_dim).transpose(1, 2)  # (B, T, H*D) -> (B, H, T, D)
+
+
+def _mix(query: Tensor, key: Tensor, value: Tensor, span: Span, cache: LayerCache) -> Tensor:
+    """Turn queries (B, H, T, D) and keys (B, H_kv, T, D) to their positions, write the cache, and attend to it."""
+    query, key = rotate(query, span.cos, span.sin), rotate(key, span.cos, span.sin)
+    cache.write(span.start, key.detach(), value.detach())
+    keys, values = cache.read(first_seen(span.start, cache.window), span.end)  # (B, H_kv, S, D)
+    if query.requires_grad or key.requires_grad or value.requires_grad:
+        # gradients flow through this pass's own tokens, and no graph may hold memory that is written again
+        keys = torch.cat((keys[:, :, : -key.shape[2]], key), 2)
+        values = torch.cat((values[:, :, : -value.shape[2]], value), 2)
+    return attend(query, keys, values, span.masks[cache.window])
 
 
 def first_seen(start: int, window: int | None) -> int:

@@ -18,7 +18,7 @@ from mistral_cli.model.moe import SparseMoe
 from mistral_cli.model.rope import RotaryTable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from mistral_cli.model.args import ModelArgs
     from mistral_cli.model.cache import LayerCache
@@ -46,9 +46,9 @@ class DecoderLayer(nn.Module):
         self.post_attention_layernorm = RMSNorm(args.dim, args.norm_eps)
         self._is_sparse = args.moe is not None
 
-    def forward(self, hidden: Tensor, span: Span, cache: LayerCache) -> Tensor:
-        """Map ``hidden`` (B, T, dim) to the same shape."""
-        hidden = hidden + self.self_attn(self.input_layernorm(hidden), span, cache)
+    def forward(self, hidden: Tensor, spans: Sequence[Span], caches: Sequence[LayerCache]) -> Tensor:
+        """Map ``hidden`` (B, T, dim) to the same shape; spans and caches are those of ``Attention``."""
+        hidden = hidden + self.self_attn(self.input_layernorm(hidden), spans, caches)
         feed_forward = self.block_sparse_moe if self._is_sparse else self.mlp
         out: Tensor = hidden + feed_forward(self.post_attention_layernorm(hidden))
         return out
@@ -163,14 +163,51 @@ class Mistral(nn.Module):
         cache.check_room(tokens.shape[1])
         hidden = self.model.embed_tokens(tokens)  # (B, T, dim)
         padding = cache.padding if padding is None else padding.to(hidden.device)
-        span = self._span(cache, hidden, padding)
-        for layer, layer_cache in zip(self.model.layers, cache.layers, strict=True):
-            if on_layer is not None:
-                on_layer()
-            hidden = layer(hidden, span, layer_cache)
+        hidden = self._run(hidden, (self._span(cache, hidden, padding),), (cache,), on_layer)
         cache.padding = padding
         cache.advance(tokens.shape[1])
         return self._logits(hidden[:, -1:] if last_only else hidden), cache
+
+    def forward_rows(
+        self, tokens: Tensor, caches: Sequence[KVCache], *, on_layer: Callable[[], None] | None = None
+    ) -> Tensor:
+        """Read the same number of tokens, usually one, into each of several caches of any lengths.
+
+        The matrices are read once for all rows; what mixes positions sees one row and its cache at a time, so a row's
+        logits are those that ``forward`` gives it alone, as far as the matrix products keep rows apart.
+
+        Args:
+            tokens: (B, T) int64, T at least 1.
+            caches: B of them, each of one row and without padding. Written in place.
+            on_layer: see ``forward``.
+
+        Returns:
+            the logits of each row's last position, (B, 1, V), as ``forward`` returns them.
+
+        Raises:
+            ContextError: more tokens than the capacity of one of the caches; none was changed.
+            ValueError: tokens of another shape than the caches', or a cache with several rows or padding.
+        """
+        _check_shapes(tokens, None, len(caches))
+        for cache in caches:
+            if cache.batch_size != 1 or cache.padding is not None:
+                raise ValueError("Rows are read into caches of one row each, without padding.")
+            cache.check_room(tokens.shape[1])
+        hidden = self.model.embed_tokens(tokens)  # (B, T, dim)
+        hidden = self._run(hidden, [self._span(cache, hidden, None) for cache in caches], caches, on_layer)
+        for cache in caches:
+            cache.advance(tokens.shape[1])
+        return self._logits(hidden[:, -1:])
+
+    def _run(
+        self, hidden: Tensor, spans: Sequence[Span], caches: Sequence[KVCache], on_layer: Callable[[], None] | None
+    ) -> Tensor:
+        layer_caches = zip(*(cache.layers for cache in caches), strict=True)
+        for layer, own in zip(self.model.layers, layer_caches, strict=True):
+            if on_layer is not None:
+                on_layer()
+            hidden = layer(hidden, spans, own)
+        return hidden
 
     def _span(self, cache: KVCache, hidden: Tensor, padding: Tensor | None) -> Span:
         start, end = cache.length, cache.length + hidden.shape[1]
