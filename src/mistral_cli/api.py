@@ -77,7 +77,6 @@ def load(
         CheckpointError: its files are damaged, incomplete or not ours to read.
         OutOfMemoryError: it does not fit.
         UsageError: a value that cannot be, here or in the settings.
-        KernelUnavailableError: the kernels of the quantization were not built here.
     """
     which = {"model": model, "revision": revision}
     how = {"dtype": dtype, "device": device, "context": context, "quantize": quantize}

@@ -15,7 +15,8 @@ from mistral_cli.kernels.linear import PackedLinear
 from mistral_cli.model.args import ModelArgs, MoeArgs
 from mistral_cli.model.transformer import Mistral
 from mistral_cli.weights.checkpoint import load_model
-from mistral_cli.weights.quantize import choose_scheme, quantize, quantized_bytes
+from mistral_cli.weights.methods import choose_method, method_reasons
+from mistral_cli.weights.quantize import quantize, quantized_bytes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -106,7 +107,9 @@ def test_what_is_quantized_while_it_is_read_is_what_the_loaded_model_becomes(
 def test_the_bytes_are_counted_before_anything_is_read(tmp_path: Path, args: ModelArgs) -> None:
     folder = write_huggingface(tmp_path, args, draw_weights(args))
     state = load_model(folder, "bfloat16", quantize="nf4").state_dict()
-    assert quantized_bytes(args, torch.bfloat16) == sum(value.nbytes for value in state.values())
+    nf4 = choose_method("nf4", torch.device("cpu"))
+    assert nf4 is not None
+    assert quantized_bytes(args, torch.bfloat16, nf4) == sum(value.nbytes for value in state.values())
 
 
 def test_nothing_is_quantized_unasked(tmp_path: Path) -> None:
@@ -119,8 +122,10 @@ def test_nothing_is_quantized_unasked(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("device", ["cuda", "cuda:1", "mps"])
 def test_a_device_without_kernels_is_refused_with_what_to_do(device: str) -> None:
-    with pytest.raises(UsageError, match=f"nf4 cannot be used on {device}: only the CPU has kernels") as caught:
-        choose_scheme("nf4", torch.device(device))
+    with pytest.raises(
+        UsageError, match=f"nf4 cannot be used on {device}: nothing computes it there, but on cpu"
+    ) as caught:
+        choose_method("nf4", torch.device(device))
     assert caught.value.hint == "Add --device cpu, or leave --quantize out."
 
 
@@ -134,6 +139,25 @@ def test_without_the_library_it_is_refused_before_anything_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(library, "_load", lambda: "it was not built")
-    with pytest.raises(library.KernelUnavailableError, match="not available: it was not built") as caught:
+    with pytest.raises(UsageError, match="not available: it was not built"):
         load_model(tmp_path / "nothing", quantize="nf4")
-    assert "C++ compiler" in caught.value.hint
+
+
+def test_our_kernel_is_left_out_where_the_environment_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MISTRAL_CLI_KERNEL", "none")
+    reasons = [reason for method, reason in method_reasons("nf4", torch.device("cpu")) if method.by == "kernel"]
+    assert reasons == ["our CPU kernel is left out (MISTRAL_CLI_KERNEL=none)"]
+
+
+def test_a_layer_is_taken_apart_and_put_together_without_a_copy() -> None:
+    method = choose_method("nf4", torch.device("cpu"))
+    assert method is not None
+    weight = torch.randn(48, 128, generator=torch.Generator().manual_seed(2)).bfloat16()
+    layer = method.quantize(weight, torch.device("cpu"), torch.bfloat16)
+    parts = method.tensors(layer)
+    again = method.restore(parts, (48, 128), torch.bfloat16)
+    assert {name: part.data_ptr() for name, part in method.tensors(again).items()} == {
+        name: part.data_ptr() for name, part in parts.items()
+    }
+    assert torch.equal(again(weight[:3]), layer(weight[:3]))
+    assert sum(part.nbytes for part in parts.values()) == method.nbytes(48, 128)

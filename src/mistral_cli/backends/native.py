@@ -27,7 +27,7 @@ from mistral_cli.weights.checkpoint import DTYPES, STORED, load_model
 from mistral_cli.weights.config import read_args
 from mistral_cli.weights.files import find_files, read_tensors
 from mistral_cli.weights.formats import main_dtype
-from mistral_cli.weights.quantize import NONE, choose_scheme
+from mistral_cli.weights.methods import NONE, choose_method
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
@@ -60,13 +60,12 @@ def load_native(  # noqa: PLR0913 (the options of a model)
 
     Raises:
         UsageError: a device, dtype, context, template or quantization that cannot be.
-        KernelUnavailableError: the kernels of the quantization were not built here.
         ModelNotFoundError: nothing at ``path``.
         CheckpointError: files that are damaged, incomplete or not ours to read.
         OutOfMemoryError: it does not fit; found before anything is loaded.
     """
     folder, where = Path(path), choose_device(device)
-    choose_scheme(quantize, where)
+    choose_method(quantize, where)
     files = find_files(folder)
     args, number = read_args(files.config), _choose_dtype(dtype, files, where)
     tokenizer = load_tokenizer(folder, template=template)

@@ -8,10 +8,12 @@ import torch
 
 from mistral_cli.engine.host_memory import host_free
 from mistral_cli.errors import OutOfMemoryError, UsageError
-from mistral_cli.weights.quantize import NONE, quantized_bytes
+from mistral_cli.weights.methods import NONE, choose_method
+from mistral_cli.weights.quantize import quantized_bytes
 
 if TYPE_CHECKING:
     from mistral_cli.model.args import ModelArgs
+    from mistral_cli.weights.methods import Method
 
 USUAL_CONTEXT = 8192
 """Tokens of context unless asked otherwise, where the model and the memory allow it."""
@@ -30,9 +32,9 @@ def free_memory(device: torch.device) -> int:
     return host_free()
 
 
-def weight_bytes(args: ModelArgs, dtype: torch.dtype, quantize: str = NONE) -> int:
+def weight_bytes(args: ModelArgs, dtype: torch.dtype, method: Method | None = None) -> int:
     """Return the bytes of all weights in ``dtype``, or quantized where they can be."""
-    return args.parameters * dtype.itemsize if quantize == NONE else quantized_bytes(args, dtype)
+    return args.parameters * dtype.itemsize if method is None else quantized_bytes(args, dtype, method)
 
 
 def kv_bytes(args: ModelArgs, tokens: int, dtype: torch.dtype) -> int:
@@ -57,13 +59,14 @@ def plan_context(
     Without ``asked``: the least of what the model was made for, 8,192 and what fits in the free memory.
 
     Raises:
-        UsageError: more was asked for than the model was made for.
+        UsageError: more was asked for than the model was made for, or a quantization that nothing computes here.
         OutOfMemoryError: the weights and the cache do not fit; the message holds both numbers.
     """
     most = args.max_position_embeddings
     if asked is not None and not 1 <= asked <= most:
         raise UsageError(f"--context is {asked:,}, but must be 1 to {most:,}, the positions this model was made for.")
-    context, free, weights = asked or min(most, USUAL_CONTEXT), free_memory(device), weight_bytes(args, dtype, quantize)
+    weights = weight_bytes(args, dtype, choose_method(quantize, device))
+    context, free = asked or min(most, USUAL_CONTEXT), free_memory(device)
     room = free - weights
     if _beside_weights(args, context, dtype) <= room:
         return context

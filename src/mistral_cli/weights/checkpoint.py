@@ -19,7 +19,8 @@ from mistral_cli.weights.allocate import allocate
 from mistral_cli.weights.config import read_args
 from mistral_cli.weights.files import find_files, read_tensors
 from mistral_cli.weights.formats import EMBEDDING, LM_HEAD, Source, main_dtype, match_tensors
-from mistral_cli.weights.quantize import NONE, choose_scheme, quantizable, quantized_layer
+from mistral_cli.weights.methods import NONE, choose_method
+from mistral_cli.weights.quantize import quantizable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -55,18 +56,17 @@ def load_model(
         dtype: what the weights become; by default what most of them are in the files.
         device: where they go.
         progress: called after each tensor with the bytes read and the bytes of all.
-        quantize: ``nf4`` or ``int4``, on a CPU: each linear layer becomes a quantized one as it is read. What it holds
+        quantize: a scheme of ``METHODS``: each linear layer becomes a quantized one as it is read. What it holds
             is what ``weights.quantize.quantize`` makes of the loaded model.
 
     Raises:
         ModelNotFoundError: no such folder.
         CheckpointError: anything about the files that is damaged, incomplete or not ours to read.
         OutOfMemoryError: the device cannot hold the model.
-        UsageError: an unknown name of a dtype or of a quantization, or one that the device has no kernels for.
-        KernelUnavailableError: the kernels of the quantization were not built here.
+        UsageError: an unknown name of a dtype or of a quantization, or one that nothing computes here.
     """
     where = torch.device(device)
-    scheme = choose_scheme(quantize, where)
+    method = choose_method(quantize, where)
     files = find_files(Path(path))
     args = read_args(files.config)
     tensors = read_tensors(files)
@@ -75,11 +75,11 @@ def load_model(
     if args.tie_word_embeddings and LM_HEAD in sources:
         _check_tied(sources[EMBEDDING], sources.pop(LM_HEAD))
     model = Mistral(args, device=torch.device("meta"), dtype=wanted)
-    packed = quantizable(args) if scheme else {}
+    packed = quantizable(args, method) if method else {}
     for name, source, content in _stream(sources, progress):
         layer = name.removesuffix(".weight")
-        if scheme and layer in packed:
-            model.set_submodule(layer, quantized_layer(_readable(source, content, wanted), scheme))
+        if method and layer in packed:
+            model.set_submodule(layer, method.quantize(_readable(source, content, wanted), where, wanted))
         else:
             _put(model, name, _filled(source, content, wanted, where))
     return model.eval()

@@ -1,0 +1,68 @@
+"""4-bit layers that our own kernels compute on a CPU. Knows one layer at a time; no model and no file."""
+
+from __future__ import annotations
+
+import functools
+import os
+from typing import TYPE_CHECKING, cast
+
+import torch
+
+from mistral_cli.kernels import library, packing
+from mistral_cli.kernels.linear import PackedLinear
+from mistral_cli.kernels.schemes import SCHEMES
+from mistral_cli.weights.allocate import allocate
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torch import Tensor, nn
+
+LAYOUT = "{}-kernel-1"
+"""Name of the bytes that ``tensors`` gives; another number where ``csrc/products.h`` draws them otherwise."""
+
+NO_KERNEL = "none"
+"""The value of ``MISTRAL_CLI_KERNEL`` that leaves our kernels out, to compare with what computes without them."""
+
+
+def unavailable(device: torch.device) -> str | None:  # noqa: ARG001 (every CPU is as good)
+    """Return why our kernels are not to be used; None where they are."""
+    if os.environ.get(library.FORCE) == NO_KERNEL:
+        return f"our CPU kernel is left out ({library.FORCE}={NO_KERNEL})"
+    reason = library.unavailable()
+    return reason and f"our CPU kernel is not available: {reason}"
+
+
+def supports(outputs: int, inputs: int) -> bool:
+    """Tell whether a weight of this shape can be packed."""
+    return packing.supported(outputs, inputs) is None
+
+
+def quantize(scheme: str, weight: Tensor, device: torch.device, dtype: torch.dtype) -> PackedLinear:  # noqa: ARG001
+    """Return a layer of this weight (outputs, inputs), quantized.
+
+    Raises:
+        OutOfMemoryError: there is no room for it.
+    """
+    on_cpu = functools.partial(allocate, device=torch.device("cpu"))
+    return PackedLinear.from_packed(packing.quantize(weight, SCHEMES[scheme], allocate=on_cpu))
+
+
+def tensors(layer: nn.Module) -> dict[str, Tensor]:
+    """Return what a layer computes with."""
+    packed = cast("PackedLinear", layer).packed
+    return {"nibbles": packed.nibbles, "scales": packed.scales}
+
+
+def restore(scheme: str, parts: Mapping[str, Tensor], shape: tuple[int, int], dtype: torch.dtype) -> PackedLinear:  # noqa: ARG001
+    """Return the layer that ``tensors`` took apart; nothing is copied."""
+    outputs, inputs = shape
+    return PackedLinear.from_packed(
+        packing.Packed(
+            scheme=SCHEMES[scheme],
+            outputs=outputs,
+            inputs=inputs,
+            nibbles=parts["nibbles"],
+            scales=parts["scales"],
+        )
+    )
