@@ -5,8 +5,9 @@ Ainslie et al., "GQA" (arXiv:2305.13245); the window is Mistral 7B's (arXiv:2310
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -15,10 +16,13 @@ from torch.nn import functional
 from mistral_cli.model.rope import rotate
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from mistral_cli.model.args import ModelArgs
     from mistral_cli.model.cache import LayerCache
+
+    Place = Callable[[Tensor, Tensor, Tensor, "Sequence[Span]", Sequence[LayerCache]], Tensor]
+    Attend = Callable[[Tensor, "Sequence[Span]", Sequence[LayerCache]], Tensor]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,15 +33,39 @@ class Span:
     end: int
     cos: Tensor
     sin: Tensor
-    masks: Mapping[int | None, Tensor | None]
-    """Window -> what is added to the scores (see ``mask_for``)."""
+    masks: Masks
+
+
+class Masks(dict[int | None, Tensor | None]):
+    """Window -> what is added to the scores (see ``mask_for``), made when it is first asked for.
+
+    Args:
+        start: position of the first query.
+        end: one past the last.
+        padding: (B,) left padding of each row, or None.
+        like: a tensor of the dtype and device wanted.
+    """
+
+    def __init__(self, start: int, end: int, padding: Tensor | None, like: Tensor) -> None:
+        super().__init__()
+        self.padding = padding
+        self._make = functools.partial(mask_for, start, end, padding=padding, like=like.new_empty(0))
+
+    def __missing__(self, window: int | None) -> Tensor | None:
+        self[window] = self._make(window)
+        return self[window]
 
 
 class Attention(nn.Module):
-    """Queries in ``n_heads``, keys and values in ``n_kv_heads``, each of ``head_dim``."""
+    """Queries in ``n_heads``, keys and values in ``n_kv_heads``, each of ``head_dim``.
+
+    ``place`` and ``attend`` are what it computes between the projections; another way to compute the same may be set.
+    """
 
     def __init__(self, args: ModelArgs) -> None:
         super().__init__()
+        self.place: Place = place
+        self.attend: Attend = attend_to_caches
         self.head_dim = args.head_dim
         self.q_proj = nn.Linear(args.dim, args.n_heads * args.head_dim, bias=False)
         self.k_proj = nn.Linear(args.dim, args.n_kv_heads * args.head_dim, bias=False)
@@ -53,25 +81,66 @@ class Attention(nn.Module):
             caches: as many: one that holds all rows, or one for each row.
         """
         query, key, value = (self._heads(project(hidden)) for project in (self.q_proj, self.k_proj, self.v_proj))
-        parts = (states.split(len(hidden) // len(caches)) for states in (query, key, value))
-        heads = [_mix(*part) for part in zip(*parts, spans, caches, strict=True)]
-        out: Tensor = self.o_proj((heads[0] if len(heads) == 1 else torch.cat(heads)).transpose(1, 2).flatten(2))
+        if query.requires_grad or key.requires_grad or value.requires_grad:
+            heads = _attend_with_gradients(query, key, value, spans, caches)
+        else:
+            heads = self.attend(self.place(query, key, value, spans, caches), spans, caches)
+        out: Tensor = self.o_proj(heads.transpose(1, 2).flatten(2))
         return out
 
     def _heads(self, states: Tensor) -> Tensor:
         return states.view(*states.shape[:2], -1, self.head_dim).transpose(1, 2)  # (B, T, H*D) -> (B, H, T, D)
 
 
-def _mix(query: Tensor, key: Tensor, value: Tensor, span: Span, cache: LayerCache) -> Tensor:
-    """Turn queries (B, H, T, D) and keys (B, H_kv, T, D) to their positions, write the cache, and attend to it."""
-    query, key = rotate(query, span.cos, span.sin), rotate(key, span.cos, span.sin)
-    cache.write(span.start, key.detach(), value.detach())
-    keys, values = cache.read(first_seen(span.start, cache.window), span.end)  # (B, H_kv, S, D)
-    if query.requires_grad or key.requires_grad or value.requires_grad:
-        # gradients flow through this pass's own tokens, and no graph may hold memory that is written again
-        keys = torch.cat((keys[:, :, : -key.shape[2]], key), 2)
-        values = torch.cat((values[:, :, : -value.shape[2]], value), 2)
-    return attend(query, keys, values, span.masks[cache.window])
+def place(query: Tensor, key: Tensor, value: Tensor, spans: Sequence[Span], caches: Sequence[LayerCache]) -> Tensor:
+    """Turn queries and keys to their positions, write keys and values to the caches, and return the queries.
+
+    Args:
+        query: (B, H, T, D).
+        key: (B, H_kv, T, D).
+        value: as ``key``.
+        spans: one, or one for each row.
+        caches: as many: one that holds all rows, or one for each row.
+    """
+    turned = []
+    for q, k, v, span, cache in _by_cache((query, key, value), spans, caches):
+        turned.append(rotate(q, span.cos, span.sin))
+        cache.write(span.start, rotate(k, span.cos, span.sin), v)
+    return _joined(turned)
+
+
+def attend_to_caches(query: Tensor, spans: Sequence[Span], caches: Sequence[LayerCache]) -> Tensor:
+    """Return the values (B, H, T, D) that the queries, which are in their places, see in the caches."""
+    heads = []
+    for q, span, cache in _by_cache((query,), spans, caches):
+        keys, values = cache.read(first_seen(span.start, cache.window), span.end)  # (B, H_kv, S, D)
+        heads.append(attend(q, keys, values, span.masks[cache.window]))
+    return _joined(heads)
+
+
+def _attend_with_gradients(
+    query: Tensor, key: Tensor, value: Tensor, spans: Sequence[Span], caches: Sequence[LayerCache]
+) -> Tensor:
+    """Do both: gradients flow through this pass's own tokens, and no graph may hold memory that is written again."""
+    heads = []
+    for q, k, v, span, cache in _by_cache((query, key, value), spans, caches):
+        q, k = rotate(q, span.cos, span.sin), rotate(k, span.cos, span.sin)
+        cache.write(span.start, k.detach(), v.detach())
+        keys, values = cache.read(first_seen(span.start, cache.window), span.start)
+        keys, values = torch.cat((keys, k), 2), torch.cat((values, v), 2)
+        heads.append(attend(q, keys, values, span.masks[cache.window]))
+    return _joined(heads)
+
+
+def _by_cache(
+    states: tuple[Tensor, ...], spans: Sequence[Span], caches: Sequence[LayerCache]
+) -> Iterator[tuple[Any, ...]]:
+    """Yield for each cache its rows of each of ``states``, its span and itself."""
+    return zip(*(state.chunk(len(caches)) for state in states), spans, caches, strict=True)
+
+
+def _joined(rows: list[Tensor]) -> Tensor:
+    return rows[0] if len(rows) == 1 else torch.cat(rows)
 
 
 def first_seen(start: int, window: int | None) -> int:

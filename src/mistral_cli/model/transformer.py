@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mistral_cli.model.attention import Attention, Span, mask_for
+from mistral_cli.model.attention import Attention, Masks, Span
 from mistral_cli.model.cache import KVCache
 from mistral_cli.model.layers import FeedForward, RMSNorm
 from mistral_cli.model.moe import SparseMoe
@@ -216,9 +216,7 @@ class Mistral(nn.Module):
         else:
             slots = torch.arange(start, end, device=hidden.device)
             cos, sin = self.rope.at((slots - padding[:, None]).clamp(min=0), end)
-        windows = {layer.window for layer in cache.layers}
-        masks = {window: mask_for(start, end, window, padding, hidden) for window in windows}
-        return Span(start=start, end=end, cos=cos, sin=sin, masks=masks)
+        return Span(start=start, end=end, cos=cos, sin=sin, masks=Masks(start, end, padding, hidden))
 
     def _logits(self, hidden: Tensor) -> Tensor:
         hidden = self.model.norm(hidden)
