@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import secrets
 import threading
 from typing import TYPE_CHECKING
 
 import torch
 
-from mistral_cli.contract import Notice, PrefillProgress, TokenDrawn
-from mistral_cli.engine.answer import Answer, CancelledError
-from mistral_cli.engine.faults import check_bias, check_prompt, not_finite, out_of_memory
+from mistral_cli.contract import Notice, PrefillProgress
+from mistral_cli.engine.answer import CancelledError
+from mistral_cli.engine.draw import begin_answer, draw_token
+from mistral_cli.engine.faults import check_bias, check_prompt, out_of_memory
 from mistral_cli.engine.host_memory import peak_resident
 from mistral_cli.engine.plan import CHUNK
 from mistral_cli.engine.prefix import KeptSequence
-from mistral_cli.engine.sampler import Seen, next_id
+from mistral_cli.errors import MistralError
 from mistral_cli.weights.allocate import is_out_of_memory
 
 if TYPE_CHECKING:
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from mistral_cli.contract import Cancel, EngineEvent, SamplingParams
+    from mistral_cli.contract import Cancel, EngineEvent, SamplingParams, TokenDrawn
+    from mistral_cli.engine.answer import Answer
     from mistral_cli.model.transformer import Mistral
 
 _NEVER = threading.Event()
@@ -76,27 +77,13 @@ class NativeEngine:
             UsageError: the prompt is empty, or a bias is for a token that the model does not have.
             MistralError: the logits are not finite; the message names the token.
         """
-        answer = self._new(list(prompt), params, cancel or _NEVER)
+        check_prompt(prompt, self._context, self.model.args.max_position_embeddings)
+        check_bias(params, self.model.args.vocab_size)
+        answer = begin_answer(prompt, params, cancel or _NEVER, context=self._context, protected=self._protected)
         if self._running:
             self._running.close()
         self._running = self._events(answer)
         return self._running
-
-    def _new(self, prompt: list[int], params: SamplingParams, cancel: Cancel) -> Answer:
-        check_prompt(prompt, self._context, self.model.args.max_position_embeddings)
-        check_bias(params, self.model.args.vocab_size)
-        room = self._context - len(prompt)
-        seed = secrets.randbits(32) if params.seed is None else int(params.seed)
-        ids: list[int] = []
-        return Answer(
-            prompt=prompt,
-            params=params,
-            cancel=cancel,
-            generator=torch.Generator().manual_seed(seed),
-            seen=Seen(prompt=prompt, answer=ids, protected=self._protected),
-            ids=ids,
-            room=room if params.max_tokens is None else min(room, int(params.max_tokens)),
-        )
 
     def _events(self, answer: Answer) -> Generator[EngineEvent, None, None]:
         try:
@@ -147,25 +134,12 @@ class NativeEngine:
         self._kept.add(ids)
         return logits[0, -1]
 
-    @torch.inference_mode()
     def _draw(self, answer: Answer, logits: Tensor) -> TokenDrawn:
-        """Draw the next id. One number comes back from the device: the id, or -1 where the logits are not finite."""
-        chosen = next_id(logits, answer.params, answer.seen, answer.generator)
-        token = int(torch.where(logits.sum().isfinite(), chosen, -1))
-        if token < 0:
+        try:
+            return draw_token(answer, logits)
+        except MistralError:
             self._kept.forget()
-            raise not_finite(answer.drawn + 1, len(answer.prompt))
-        answer.note(token)
-        if answer.params.logprobs is None:
-            return TokenDrawn(id=token)
-        return _with_logprobs(token, logits, int(answer.params.logprobs))
-
-
-def _with_logprobs(token: int, logits: Tensor, count: int) -> TokenDrawn:
-    logprobs = logits.log_softmax(-1)
-    values, ids = logprobs.topk(min(count, logprobs.shape[-1]))
-    top = tuple(zip(ids.tolist(), values.tolist(), strict=True))
-    return TokenDrawn(id=token, logprob=logprobs[token].item(), top=top)
+            raise
 
 
 def peak_memory(device: torch.device) -> int:
