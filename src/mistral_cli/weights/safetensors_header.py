@@ -35,6 +35,9 @@ DTYPE_BYTES = {
 }
 """The format's word for a type -> bytes a number."""
 
+METADATA = "__metadata__"
+"""The one name in a header that is no tensor's: an object of texts."""
+
 _AGAIN = "Fetch the model again."
 _LFS = b"version https://git-lfs.github.com/spec/"
 
@@ -59,12 +62,33 @@ class TensorInfo:
         return self.end - self.start
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RawHeader:
+    """A header as it was written."""
+
+    content: dict[str, object]
+    """Name -> what describes the tensor; ``METADATA`` -> the metadata."""
+    data: int
+    """Where the tensors' bytes begin."""
+    size: int
+    """Bytes of the whole file."""
+
+
 def read_header(file: Path) -> dict[str, TensorInfo]:
     """Return every tensor of ``file`` by name, in the order of its bytes.
 
     Raises:
         CheckpointError: no file, a git-lfs pointer, an HTML page, a truncated file, or a header that is damaged: too
             large, not JSON, ranges that overlap, leave a gap, lie outside the file or do not fit their shapes.
+    """
+    return describe_tensors(file, read_raw_header(file))
+
+
+def read_raw_header(file: Path) -> RawHeader:
+    """Return the header of ``file`` as it stands there, nothing in it checked but that it is a JSON object.
+
+    Raises:
+        CheckpointError: no file, a git-lfs pointer, an HTML page, a file that ends before its header does, no JSON.
     """
     check_is_file(file)
     size = file.stat().st_size
@@ -77,7 +101,17 @@ def read_header(file: Path) -> dict[str, TensorInfo]:
             header = opened.read(length)
     except OSError as error:
         raise CheckpointError(f"{file} cannot be read: {error.strerror}.", "Check the file and its rights.") from error
-    return _tensors(file, parse_object(header, file), data=8 + length, size=size)
+    return RawHeader(content=parse_object(header, file), data=8 + length, size=size)
+
+
+def describe_tensors(file: Path, header: RawHeader) -> dict[str, TensorInfo]:
+    """Return every tensor of a header by name, in the order of its bytes.
+
+    Raises:
+        CheckpointError: as ``read_header`` has it.
+    """
+    entries = {name: entry for name, entry in header.content.items() if name != METADATA}
+    return _tensors(file, entries, data=header.data, size=header.size)
 
 
 def _check_beginning(file: Path, first: bytes, size: int) -> None:
@@ -97,7 +131,6 @@ def _check_beginning(file: Path, first: bytes, size: int) -> None:
 
 
 def _tensors(file: Path, header: dict[str, object], *, data: int, size: int) -> dict[str, TensorInfo]:
-    header.pop("__metadata__", None)
     tensors = sorted(
         (_tensor(file, name, entry, data) for name, entry in header.items()), key=lambda t: (t.start, t.end)
     )

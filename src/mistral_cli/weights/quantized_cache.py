@@ -1,0 +1,264 @@
+"""The quantized copies of checkpoints on this disk: found, written, listed, removed. Knows no torch.
+
+A copy is one file, named after its model, scheme, device and identity. It is written under a name of its own, synced
+and renamed, so that a file with the right name is whole; of two processes that make the same copy at once the later
+one's takes the place of the other's, which stays mapped where it is in use. A file that is being written is locked:
+one whose lock is free was left behind by a process that was killed, and the next one to write removes it.
+When a copy was last used is the file's time of modification: the bytes never change.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import re
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mistral_cli.errors import CheckpointError, MistralError
+from mistral_cli.weights.quantized_file import FileStamp, Stored, Writer, header_bytes, read_stored
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from mistral_cli.weights.quantized_file import Identity
+
+SUFFIX, PARTIAL = ".safetensors", ".partial"
+
+
+class NotKeptError(MistralError):
+    """A quantized copy could not be written. The model runs without it, so this is only ever a warning."""
+
+
+def _say_nothing(_text: str) -> None:
+    """Take a notice or a warning for somebody who does not want to hear it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A copy in the cache, whatever state it is in."""
+
+    path: Path
+    nbytes: int
+    last_used: float
+    """Seconds since 1970."""
+    stored: Stored | None
+    """None where it is damaged."""
+    problem: str
+    """Why it will not be used; empty where it will."""
+
+    @property
+    def name(self) -> str:
+        """What it is called where one is to be removed."""
+        return self.path.name.removesuffix(SUFFIX)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuantizedCache:
+    """A folder of quantized copies."""
+
+    folder: Path
+    """Need not exist."""
+    limit: int | None = None
+    """Bytes that the copies may take together; those used least recently go when a new one needs the room."""
+    notice: Callable[[str], None] = _say_nothing
+    warn: Callable[[str], None] = _say_nothing
+    """Both are told one line for a person."""
+
+    # -- reading -----------------------------------------------------------------------------------------------------
+
+    def find(self, model: str, identity: Identity) -> Stored | None:
+        """Return the copy of this identity; None where there is none, or only a damaged one, which is said."""
+        path = self._path(model, identity)
+        if not path.exists():
+            return None
+        try:
+            stored = read_stored(path)
+        except CheckpointError as error:
+            self.notice(f"{error.message} The copy is made again.")
+            return None
+        if stored.identity != identity:  # the same twelve digits for something else
+            return None
+        with contextlib.suppress(OSError):  # a home that cannot be written to
+            os.utime(path)
+        return stored
+
+    def entries(self) -> list[Entry]:
+        """Return every copy, the one used last first."""
+        found = [_entry(path) for path in self._files(SUFFIX)]
+        return sorted((entry for entry in found if entry), key=lambda entry: -entry.last_used)
+
+    def _path(self, model: str, identity: Identity) -> Path:
+        label = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(model).name).strip(".-")[:60] or "model"
+        return self.folder / f"{label}-{identity.scheme}-{identity.device}-{identity.key}{SUFFIX}"
+
+    def _files(self, suffix: str) -> list[Path]:
+        try:
+            return sorted(path for path in self.folder.iterdir() if path.name.endswith(suffix))
+        except OSError:
+            return []
+
+    # -- writing -----------------------------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def writing(self, model: str, identity: Identity, *, tensors: int, nbytes: int) -> Iterator[Writer]:
+        """Yield what writes the copy; it is there when the block ends, and nothing is where the block is left early.
+
+        Args:
+            model: what people call it.
+            identity: what it is made of and for.
+            tensors: how many the model has.
+            nbytes: what they will take: so much is set aside on the disk before the first is written.
+
+        Raises:
+            NotKeptError: there is no room, or it cannot be written for another reason.
+        """
+        header = header_bytes(tensors)
+        try:
+            self._prepare(header + nbytes)
+            with self._temporary() as (descriptor, temporary):
+                _set_aside(descriptor, header + nbytes)
+                writer = Writer(descriptor=descriptor, header=header)
+                yield writer
+                writer.finish(model, identity)
+                temporary.rename(self._path(model, identity))
+                _sync_folder(self.folder)
+        except OSError as error:
+            reason = error.strerror or str(error)
+            message = f"The quantized weights of {model} cannot be kept in {self.folder}: {reason}."
+            raise NotKeptError(message, "They are made anew at every start.") from error
+
+    def _prepare(self, nbytes: int) -> None:
+        """Make the folder, sweep it, and make room for a copy of so many bytes."""
+        for folder in _missing(self.folder):
+            folder.mkdir(mode=0o700, exist_ok=True)
+        self.sweep()
+        if self.limit is not None and nbytes > self.limit:
+            raise OSError(errno.ENOSPC, f"{nbytes:,} bytes are more than cache_limit allows ({self.limit:,})")
+        self.make_room(nbytes)
+
+    @contextlib.contextmanager
+    def _temporary(self) -> Iterator[tuple[int, Path]]:
+        """Yield a new, locked file for the user alone; it is removed unless it was renamed."""
+        descriptor, name = tempfile.mkstemp(suffix=PARTIAL, prefix=".", dir=self.folder)
+        path = Path(name)
+        try:
+            _lock(descriptor)
+            yield descriptor, path
+        finally:
+            path.unlink(missing_ok=True)
+            os.close(descriptor)
+
+    # -- removing ----------------------------------------------------------------------------------------------------
+
+    def remove(self, entry: Entry) -> None:
+        """Remove a copy. Who has it mapped keeps it until the process ends.
+
+        Raises:
+            OSError: it cannot be removed.
+        """
+        entry.path.unlink(missing_ok=True)
+
+    def make_room(self, nbytes: int) -> None:
+        """Remove what was used least recently until so many bytes more are within the limit; each is said."""
+        if self.limit is None:
+            return
+        entries = self.entries()
+        total = nbytes + sum(entry.nbytes for entry in entries)
+        while entries and total > self.limit:
+            oldest = entries.pop()
+            self.remove(oldest)
+            total -= oldest.nbytes
+            self.notice(f"Removed the quantized copy {oldest.name}, used least recently: cache_limit is reached.")
+
+    def sweep(self) -> int:
+        """Remove what killed processes left half written; return its bytes. What is being written stays."""
+        freed = 0
+        for path in self._files(PARTIAL):
+            with contextlib.suppress(OSError):
+                freed += _remove_if_left(path)
+        return freed
+
+
+def _entry(path: Path) -> Entry | None:
+    try:
+        status = path.stat()
+    except OSError:  # removed meanwhile
+        return None
+    stored, problem = None, ""
+    try:
+        stored = read_stored(path)
+        problem = _outdated(stored)
+    except CheckpointError as error:
+        problem = f"damaged: {error.message}"
+    return Entry(path=path, nbytes=status.st_size, last_used=status.st_mtime, stored=stored, problem=problem)
+
+
+def _outdated(stored: Stored) -> str:
+    """Say why a copy is of no use any more; empty where the checkpoint is as it was."""
+    for stamp in stored.identity.files:
+        try:
+            now = FileStamp.of(Path(stamp.path))
+        except OSError:
+            return f"the checkpoint is gone: {stamp.path}"
+        if now != stamp:
+            return f"the checkpoint has changed since: {stamp.path}"
+    return ""
+
+
+def _missing(folder: Path) -> list[Path]:
+    """Return ``folder`` and those around it that do not exist, the highest first."""
+    around = [path for path in (folder, *folder.parents) if not path.exists()]
+    return around[::-1]
+
+
+def _set_aside(descriptor: int, nbytes: int) -> None:
+    """Take the room on the disk, so that a full one is found out before the work is done, not after."""
+    if hasattr(os, "posix_fallocate"):  # not on macOS: there writing finds out
+        os.posix_fallocate(descriptor, 0, nbytes)
+
+
+def _lock(descriptor: int) -> None:
+    """Say that this file has a living writer, as long as this process lives.
+
+    Raises:
+        OSError: another process says so.
+    """
+    try:
+        import fcntl  # noqa: PLC0415 (POSIX only)
+    except ImportError:
+        return
+    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _remove_if_left(path: Path) -> int:
+    """Remove a half-written file that nobody writes; return its bytes."""
+    descriptor = os.open(path, os.O_RDWR)
+    try:
+        nbytes = os.fstat(descriptor).st_size
+        if nbytes:  # an empty one is only about to be locked
+            _lock(descriptor)
+            path.unlink()
+    finally:
+        os.close(descriptor)
+    return nbytes
+
+
+def _sync_folder(folder: Path) -> None:
+    """Bring a new name in a folder to the disk."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def model_name(folder: Path) -> str:
+    """Return what people call the model in ``folder``: its hub id where it lies in the hub's cache, else its path."""
+    real = folder.absolute()
+    if real.parent.name == "snapshots" and real.parents[1].name.startswith("models--"):
+        return real.parents[1].name.removeprefix("models--").replace("--", "/", 1)
+    return str(real)

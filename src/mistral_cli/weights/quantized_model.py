@@ -1,0 +1,123 @@
+"""A quantized model in the cache: written as it is made, mapped ever after. Knows names and layouts; computes nothing.
+
+What is written is what the layers compute with, byte for byte, and the tensors that stay as they are lie beside them:
+a later load maps this one file and does not look at the checkpoint's weights. On the CPU nothing is copied: the model's
+tensors are the file's pages, which the system reads on demand, shares between processes and takes back when it must.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from mistral_cli.weights.mapped_tensors import TYPES, map_file, stored_tensor
+from mistral_cli.weights.quantize import quantizable, quantized_bytes
+from mistral_cli.weights.quantized_cache import NotKeptError, QuantizedCache, model_name
+from mistral_cli.weights.quantized_file import ALIGNMENT, identify
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from mistral_cli.model.args import ModelArgs
+    from mistral_cli.weights.files import CheckpointFiles
+    from mistral_cli.weights.methods import Method
+    from mistral_cli.weights.quantized_file import Identity, Stored, Writer
+
+Part = tuple[str, Tensor | nn.Module]
+"""A tensor of the model under its name, or a quantized layer under its own."""
+
+_BETWEEN = ":"
+"""Stands between the name of a quantized layer and that of one of its tensors; no tensor of the model has it."""
+
+_WORDS = {dtype: word for word, dtype in TYPES.items()}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Form:
+    """What a quantized model becomes in memory."""
+
+    args: ModelArgs
+    method: Method
+    dtype: torch.dtype
+    """Of what is not quantized."""
+    device: torch.device
+
+
+def kept_parts(
+    cache: QuantizedCache, files: CheckpointFiles, form: Form, read: Callable[[], Iterator[Part]]
+) -> Iterator[Part] | None:
+    """Return the parts of a quantized model as they are kept; what is not kept yet is made of ``read`` and written.
+
+    Returns:
+        The parts; None where nothing can be kept here, which the cache's owner has been told.
+
+    Raises:
+        CheckpointError, OutOfMemoryError: as ``read`` does.
+    """
+    dtype = str(form.dtype).removeprefix("torch.")
+    identity = identify(
+        files, scheme=form.method.scheme, layout=form.method.layout, device=form.device.type, dtype=dtype
+    )
+    model = model_name(files.config.parent)
+    stored = _find(cache, model, identity, form)
+    if stored is None:
+        try:
+            _write(cache, model, identity, form, read)
+        except NotKeptError as error:
+            cache.warn(str(error))
+            return None
+        stored = _find(cache, model, identity, form)
+    return _mapped(stored, form) if stored else None
+
+
+def _find(cache: QuantizedCache, model: str, identity: Identity, form: Form) -> Stored | None:
+    """Return the copy if it is there and holds all that the model is made of."""
+    stored = cache.find(model, identity)
+    if stored is None:
+        return None
+    held = {name.split(_BETWEEN)[0] for name in stored.tensors}
+    needed = form.args.tensor_shapes().keys()
+    return stored if all(name in held or name.removesuffix(".weight") in held for name in needed) else None
+
+
+def _write(
+    cache: QuantizedCache, model: str, identity: Identity, form: Form, read: Callable[[], Iterator[Part]]
+) -> None:
+    """Make the model part by part and write each: memory holds one at a time, the rest is the file's.
+
+    Raises:
+        NotKeptError: there is no room, or the cache cannot be written to.
+    """
+    count = len(form.args.tensor_shapes())
+    nbytes = quantized_bytes(form.args, form.dtype, form.method) + 4 * ALIGNMENT * count
+    with cache.writing(model, identity, tensors=count, nbytes=nbytes) as writer:
+        for name, part in read():
+            if isinstance(part, Tensor):
+                _add(writer, name, part)
+            else:
+                for key, tensor in form.method.tensors(part).items():
+                    _add(writer, f"{name}{_BETWEEN}{key}", tensor)
+
+
+def _add(writer: Writer, name: str, tensor: Tensor) -> None:
+    content: memoryview = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data
+    writer.add(name, _WORDS[tensor.dtype], tuple(tensor.shape), content)
+
+
+def _mapped(stored: Stored, form: Form) -> Iterator[Part]:
+    """Yield the parts of a copy, their tensors views of the mapped file; on another device than the CPU, copies."""
+    content = map_file(stored.path)
+    shapes = quantizable(form.args, form.method)
+    layers: dict[str, dict[str, Tensor]] = {}
+    for name, info in stored.tensors.items():
+        tensor = stored_tensor(info, content).to(form.device)
+        layer, is_quantized, key = name.partition(_BETWEEN)
+        if is_quantized:
+            layers.setdefault(layer, {})[key] = tensor
+        else:
+            yield name, tensor
+    for layer, tensors in layers.items():
+        yield layer, form.method.restore(tensors, shapes[layer], form.dtype)
