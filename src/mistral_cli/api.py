@@ -48,7 +48,7 @@ class SamplingOptions(TypedDict, total=False):
     logprobs: int | None
 
 
-def load(
+def load(  # noqa: PLR0913 (the options of a model)
     model: str | None = None,
     *,
     dtype: str | None = None,
@@ -56,6 +56,7 @@ def load(
     revision: str | None = None,
     context: int | None = None,
     quantize: str | None = None,
+    kv: str | None = None,
 ) -> LLM:
     """Load a model.
 
@@ -71,6 +72,7 @@ def load(
             8,192 and what fits in the free memory.
         quantize: none, nf4 or int4, on a CPU: hold the weights of the linear layers in 4 bits, quantized as they are
             read; by default none.
+        kv: none or int8: hold keys and values in 8 bits, for twice the context in the same memory; by default none.
 
     Raises:
         ModelNotFoundError: no such model on this disk.
@@ -79,7 +81,7 @@ def load(
         UsageError: a value that cannot be, here or in the settings.
     """
     which = {"model": model, "revision": revision}
-    how = {"dtype": dtype, "device": device, "context": context, "quantize": quantize}
+    how = {"dtype": dtype, "device": device, "context": context, "quantize": quantize, "kv": kv}
     settings = load_settings({**which, **how})
     for text in settings.warnings:
         warnings.warn(text, stacklevel=2)
@@ -92,6 +94,7 @@ def load(
         context=settings.context,
         template=settings.template,
         quantize=settings.quantize,
+        kv=settings.kv,
     )
     return LLM(backend, SamplingParams().with_values({**backend.defaults, **settings.given(*SAMPLING)}))
 

@@ -205,8 +205,12 @@ class ModelInfo:
     """The tokenizer's version: v1 … v13, or ``template`` for a foreign chat format."""
     is_base: bool = False
     """True where the model has no chat format: it only continues text."""
+    backend: str = "native"
+    """Who computes: ``native``, our own engine; ``hf``, transformers."""
     quantization: str = "none"
     """How the linear layers hold their weights: ``nf4``, ``int4``, or ``none`` where they are in ``dtype``."""
+    kv: str = "none"
+    """How keys and values are held: ``int8``, or ``none`` where they are in ``dtype``."""
 
 
 class Backend(Protocol):

@@ -116,6 +116,15 @@ def test_the_guide_answers_from_weights_in_four_bits_and_says_so(capfd, monkeypa
     assert json.loads(mistral(capfd, *asked, "--json", "--quantize", "none").out)["model"]["quantization"] == "none"
 
 
+def test_the_guide_answers_from_a_cache_in_eight_bits_and_says_so(capfd) -> None:
+    asked = ("gen", "--model", "builtin", "--no-stdin", "--temperature", "0", "--device", "cpu", "What is a KV cache?")
+    code, out, err = mistral(capfd, *asked, "--kv", "int8", "--json", "--stats")
+    told = json.loads(out)
+    assert (code, told["model"]["kv"]) == (0, "int8")
+    assert "keys and values" in told["text"]
+    assert err.endswith(" · cache in int8\n")
+
+
 def test_a_quantization_on_another_device_is_a_misuse(capfd, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
     asked = ("gen", "--model", "builtin", "--no-stdin", "--quantize", "nf4", "hello")

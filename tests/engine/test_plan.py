@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -19,6 +21,10 @@ GB = 10**9
 def planned(monkeypatch: pytest.MonkeyPatch, free: int, asked: int | None = None, args: ModelArgs = SEVEN) -> int:
     monkeypatch.setattr(plan, "host_free", lambda: free)
     return plan_context(args, dtype=torch.bfloat16, device=CPU, asked=asked)
+
+
+def test_keys_and_values_in_eight_bits_take_half_the_memory() -> None:
+    assert kv_bytes(SEVEN, 4096, torch.bfloat16, "int8") == 4096 * 67_584  # 128 codes and a scale of 4 bytes
 
 
 def test_a_7b_cache_takes_half_a_gibibyte_for_4096_tokens() -> None:
@@ -52,6 +58,14 @@ def test_a_quantized_7b_fits_where_a_whole_one_does_not(monkeypatch: pytest.Monk
     monkeypatch.setattr(plan, "host_free", lambda: 3 * GB)
     with pytest.raises(OutOfMemoryError, match="4,048,035,840 for its weights in nf4"):
         plan_context(SEVEN, dtype=torch.bfloat16, device=CPU, quantize="nf4")
+
+
+def test_twice_the_context_fits_where_keys_and_values_take_eight_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+    wide = replace(SEVEN, max_position_embeddings=2**20)
+    monkeypatch.setattr(plan, "host_free", lambda: 24 * GB)
+    assert plan_context(wide, dtype=torch.bfloat16, device=CPU, asked=80_000, kv="int8") == 80_000
+    with pytest.raises(OutOfMemoryError):
+        plan_context(wide, dtype=torch.bfloat16, device=CPU, asked=80_000)
 
 
 def test_the_default_context_is_8192_where_it_fits(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from torch.overrides import TorchFunctionMode
 
 from mistral_cli.errors import ContextError
 from mistral_cli.model.args import ModelArgs
-from mistral_cli.model.cache import BLOCK, KVCache, WindowRolledError
+from mistral_cli.model.cache import BLOCK, KVCache, WindowRolledError, bytes_per_token, quantize
 
 
 def cache_for(args: ModelArgs, capacity: int) -> KVCache:
@@ -220,3 +220,54 @@ def test_a_cache_filled_in_inference_mode_can_be_written_outside_of_it() -> None
     with torch.inference_mode():
         ours(tokens(1, 3), cache)
     assert cache.length == 316
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32, torch.float64])
+def test_codes_of_eight_bits_are_within_half_a_step_of_what_was_written(dtype: torch.dtype) -> None:
+    cache = KVCache(PLAIN, capacity=300, dtype=dtype, device="cpu", kind="int8")
+    generator = torch.Generator().manual_seed(0)
+    keys, values = (torch.randn(1, 2, 40, 16, generator=generator, dtype=torch.float64) for _ in range(2))
+    cache.layers[0].write(3, keys.to(dtype), values.to(dtype))
+    for written, read in zip((keys, values), cache.layers[0].read(3, 43), strict=True):
+        assert read.dtype == dtype
+        step = written.abs().amax(-1, keepdim=True) / 127
+        assert ((read - written).abs() <= step * 0.51 + written.abs() * torch.finfo(dtype).eps * 2).all()
+
+
+def test_a_cache_of_eight_bits_takes_a_byte_a_number_and_a_scale_a_head() -> None:
+    cache = KVCache(ModelArgs.mistral_7b_v03(), capacity=32768, dtype=torch.bfloat16, device="cpu", kind="int8")
+    cache.reserve(10)
+    assert cache.nbytes == BLOCK * 67_584
+    assert bytes_per_token(ModelArgs.mistral_7b_v03(), torch.bfloat16, "int8") == 67_584
+
+
+@pytest.mark.parametrize("bad", [torch.nan, torch.inf, -torch.inf])
+def test_what_is_not_finite_makes_its_head_of_its_token_nan(bad: float) -> None:
+    states = torch.ones(1, 2, 3, 16)
+    states[0, 1, 2, 5] = bad
+    codes, scales = quantize(states)
+    broken = (codes * scales).isnan().all(-1)
+    assert broken[0].nonzero().tolist() == [[1, 2]]
+
+
+def test_zeros_in_eight_bits_are_zeros() -> None:
+    codes, scales = quantize(torch.zeros(1, 1, 1, 16))
+    assert not (codes * scales).any()
+
+
+@pytest.mark.parametrize("shape", ["mistral", "windowed", "mixtral"])
+@torch.inference_mode()
+def test_a_cache_of_eight_bits_rolls_and_rewinds_as_any_other(shape: str) -> None:
+    ours, _ = models(SHAPES[shape])
+    ours.kv = "int8"
+    ids, other = tokens(1, 400), tokens(1, 30, seed=9)
+    cache = ours.new_cache()
+    for piece in ids.split(19, 1):
+        ours(piece, cache)
+    cold, _ = ours(torch.cat((ids, other), 1))
+    assert gap(ours(other, cache)[0], cold[:, 400:]) < 1e-10
+    cache.crop(410)
+    assert gap(ours(other[:, 10:], cache)[0], cold[:, 410:]) < 1e-10
+    plain, _ = models(SHAPES[shape])
+    exact = plain(torch.cat((ids, other), 1))[0]
+    assert 1e-6 < (cold - exact).abs().median() < 0.1  # a rounded number may send a few tokens to another expert

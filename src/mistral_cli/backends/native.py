@@ -20,13 +20,15 @@ from mistral_cli.engine.device import choose_device
 from mistral_cli.engine.generate import NativeEngine
 from mistral_cli.engine.plan import plan_context
 from mistral_cli.errors import ContextError, UsageError
+from mistral_cli.model.cache import KINDS, PLAIN
 from mistral_cli.text.stream import TextStream
 from mistral_cli.text.template import encode_prompt
 from mistral_cli.text.tokenizer import check_vocabulary, load_tokenizer
-from mistral_cli.weights.checkpoint import DTYPES, STORED, load_model
+from mistral_cli.weights.checkpoint import DTYPES, load_model
 from mistral_cli.weights.config import read_args
 from mistral_cli.weights.files import find_files, read_tensors
 from mistral_cli.weights.formats import main_dtype
+from mistral_cli.weights.mapped_tensors import STORED
 from mistral_cli.weights.methods import NONE, choose_method
 
 if TYPE_CHECKING:
@@ -46,6 +48,7 @@ def load_native(  # noqa: PLR0913 (the options of a model)
     context: int | None = None,
     template: str | None = None,
     quantize: str = NONE,
+    kv: str = PLAIN,
 ) -> NativeBackend:
     """Load the model in the folder ``path``.
 
@@ -57,23 +60,28 @@ def load_native(  # noqa: PLR0913 (the options of a model)
         context: tokens that fit, prompt and answer together; by default see ``plan_context``.
         template: the version of the chat format to write, whatever the files say.
         quantize: none, nf4 or int4: how the linear layers hold their weights; all else is in ``dtype``.
+        kv: none or int8: how the cache holds keys and values.
 
     Raises:
-        UsageError: a device, dtype, context, template or quantization that cannot be.
+        UsageError: a device, dtype, context, template, quantization or kind of cache that cannot be.
         ModelNotFoundError: nothing at ``path``.
         CheckpointError: files that are damaged, incomplete or not ours to read.
         OutOfMemoryError: it does not fit; found before anything is loaded.
     """
     folder, where = Path(path), choose_device(device)
     choose_method(quantize, where)
+    if kv not in KINDS:
+        raise UsageError(f"--kv is {kv!a:.40}, but must be {' or '.join(KINDS)}.")
     files = find_files(folder)
     args, number = read_args(files.config), _choose_dtype(dtype, files, where)
     tokenizer = load_tokenizer(folder, template=template)
     check_vocabulary(tokenizer, args.vocab_size)
     config = read_generation_config(folder)
-    tokens = plan_context(args, dtype=number, device=where, asked=context, quantize=quantize)
+    tokens = plan_context(args, dtype=number, device=where, asked=context, quantize=quantize, kv=kv)
+    model = load_model(folder, dtype=number, device=where, quantize=quantize)
+    model.kv = kv
     engine = NativeEngine(
-        load_model(folder, dtype=number, device=where, quantize=quantize),
+        model,
         context=tokens,
         eos_ids={tokenizer.eos_id, *config.eos_ids},
         control_ids=tokenizer.control_ids,
@@ -88,6 +96,7 @@ def load_native(  # noqa: PLR0913 (the options of a model)
         tokenizer=tokenizer.version,
         is_base=tokenizer.is_base,
         quantization=quantize,
+        kv=kv,
     )
     return NativeBackend(engine=engine, tokenizer=tokenizer, info=info, defaults=config.sampling)
 

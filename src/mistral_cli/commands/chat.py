@@ -28,6 +28,7 @@ def chat(
     template: opt.TemplateOption = None,
     dtype: opt.DtypeOption = None,
     quantize: opt.QuantizeOption = None,
+    kv: opt.KvOption = None,
     device: opt.DeviceOption = None,
     context: opt.ContextOption = None,
     threads: opt.ThreadsOption = None,
@@ -82,6 +83,7 @@ def run_chat(
 def banner(info: ModelInfo) -> str:
     """Return the line that says what is loaded."""
     form = info.dtype if info.quantization == "none" else f"{info.quantization} and {info.dtype}"
+    form += f", cache in {info.kv}" if info.kv != "none" else ""
     return f"{info.name} · {form} on {info.device} · context {info.context:,} tokens · /help, Ctrl-D leaves"
 
 

@@ -40,6 +40,7 @@ def gen(
     template: opt.TemplateOption = None,
     dtype: opt.DtypeOption = None,
     quantize: opt.QuantizeOption = None,
+    kv: opt.KvOption = None,
     device: opt.DeviceOption = None,
     context: opt.ContextOption = None,
     threads: opt.ThreadsOption = None,

@@ -49,7 +49,7 @@ class Job:
         with self.cancel:
             done = answer(self.backend, prompt, self.params, form=form, console=self.console, cancel=self.cancel)
         if self.settings.stats:
-            self.console.stats(stats_line(done, self.backend.info.quantization))
+            self.console.stats(stats_line(done, self.backend.info.quantization, self.backend.info.kv))
 
     def choose_form(self) -> Form:
         """Return the form that the settings ask for, where ``--markdown`` is for terminals (and forced colour) only."""

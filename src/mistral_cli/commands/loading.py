@@ -75,6 +75,7 @@ def _load(name: str, path: Path, settings: Settings) -> Backend:
         context=settings.context,
         template=settings.template,
         quantize=settings.quantize,
+        kv=settings.kv,
     )
     ENDING.check()
     torch.set_num_threads(choose_threads(settings.threads, backend.info.parameters))

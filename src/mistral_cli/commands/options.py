@@ -89,6 +89,10 @@ QuantizeOption = Annotated[
         "--quantize", help="Hold the weights in 4 bits (CPU only): a quarter of the memory.", rich_help_panel=MODEL
     ),
 ]
+KvOption = Annotated[
+    Literal["none", "int8"] | None,
+    typer.Option("--kv", help="Hold keys and values in 8 bits: half the memory of a context.", rich_help_panel=MODEL),
+]
 DeviceOption = Annotated[
     str | None, _text("--device", panel=MODEL, metavar="NAME", text="auto, cpu, cuda, cuda:1, mps …")
 ]

@@ -8,6 +8,7 @@ import torch
 
 from mistral_cli.engine.host_memory import host_free
 from mistral_cli.errors import OutOfMemoryError, UsageError
+from mistral_cli.model.cache import PLAIN, bytes_per_token
 from mistral_cli.weights.methods import NONE, choose_method
 from mistral_cli.weights.quantize import quantized_bytes
 
@@ -37,9 +38,12 @@ def weight_bytes(args: ModelArgs, dtype: torch.dtype, method: Method | None = No
     return args.parameters * dtype.itemsize if method is None else quantized_bytes(args, dtype, method)
 
 
-def kv_bytes(args: ModelArgs, tokens: int, dtype: torch.dtype) -> int:
-    """Return the bytes of keys and values of ``tokens``; a layer with a window holds no more than it and a chunk."""
-    per_layer = args.kv_bytes_per_token(dtype.itemsize) // args.n_layers
+def kv_bytes(args: ModelArgs, tokens: int, dtype: torch.dtype, kv: str = PLAIN) -> int:
+    """Return the bytes of keys and values of ``tokens``; a layer with a window holds no more than it and a chunk.
+
+    ``kv`` is how they are held, one of ``model.cache.KINDS``.
+    """
+    per_layer = bytes_per_token(args, dtype, kv) // args.n_layers
     windows = (args.window(layer) for layer in range(args.n_layers))
     return per_layer * sum(tokens if window is None else min(tokens, window + CHUNK) for window in windows)
 
@@ -52,9 +56,15 @@ def activation_bytes(args: ModelArgs, tokens: int, dtype: torch.dtype) -> int:
 
 
 def plan_context(
-    args: ModelArgs, *, dtype: torch.dtype, device: torch.device, asked: int | None = None, quantize: str = NONE
+    args: ModelArgs,
+    *,
+    dtype: torch.dtype,
+    device: torch.device,
+    asked: int | None = None,
+    quantize: str = NONE,
+    kv: str = PLAIN,
 ) -> int:
-    """Return the tokens of context to set up.
+    """Return the tokens of context to set up, the cache being held as ``kv``.
 
     Without ``asked``: the least of what the model was made for, 8,192 and what fits in the free memory.
 
@@ -68,15 +78,15 @@ def plan_context(
     weights = weight_bytes(args, dtype, choose_method(quantize, device))
     context, free = asked or min(most, USUAL_CONTEXT), free_memory(device)
     room = free - weights
-    if _beside_weights(args, context, dtype) <= room:
+    if _beside_weights(args, context, dtype, kv) <= room:
         return context
     if asked is None:
         context = min(most, LEAST_CONTEXT)
-        while _beside_weights(args, context * 2, dtype) <= room:
+        while _beside_weights(args, context * 2, dtype, kv) <= room:
             context *= 2
-        if _beside_weights(args, context, dtype) <= room:
+        if _beside_weights(args, context, dtype, kv) <= room:
             return context
-    needed, form = weights + _beside_weights(args, context, dtype), str(dtype).removeprefix("torch.")
+    needed, form = weights + _beside_weights(args, context, dtype, kv), str(dtype).removeprefix("torch.")
     raise OutOfMemoryError(
         f"The model needs {needed:,} bytes ({weights:,} for its weights in {form if quantize == NONE else quantize}, "
         f"the rest for {context:,} tokens), but {free:,} are free.",
@@ -84,5 +94,5 @@ def plan_context(
     )
 
 
-def _beside_weights(args: ModelArgs, context: int, dtype: torch.dtype) -> int:
-    return kv_bytes(args, context, dtype) + activation_bytes(args, context, dtype)
+def _beside_weights(args: ModelArgs, context: int, dtype: torch.dtype, kv: str) -> int:
+    return kv_bytes(args, context, dtype, kv) + activation_bytes(args, context, dtype)

@@ -2,6 +2,9 @@
 
 A layer that sees everything keeps everything. A layer with a window of W keeps the last W - 1 tokens and room for a
 block more; when that is full, the last W - 1 move to the front. What a step reads therefore always lies in one piece.
+
+A cache of the kind ``int8`` holds codes of one byte and one float32 scale for each token and head: half the memory of
+bfloat16. What is read is what was rounded, also by the tokens of the same pass, so that chunks change nothing.
 """
 
 from __future__ import annotations
@@ -21,6 +24,13 @@ BLOCK = 256
 """Slots are taken in multiples of this; also what a window has beyond its W - 1."""
 
 
+PLAIN, INT8 = "none", "int8"
+KINDS = (PLAIN, INT8)
+"""How keys and values may be held: in the model's dtype, or rounded to 8 bits."""
+
+_TINY = torch.finfo(torch.float32).tiny
+
+
 class WindowRolledError(ValueError):
     """A cache cannot be rewound so far: a window has moved on, and what it left behind was overwritten."""
 
@@ -32,18 +42,29 @@ class LayerCache:
         window: W, or None for a layer that sees everything before it.
         limit: slots at most, but for a single write that needs more.
         like: an empty tensor (B, H_kv, 0, D) of the dtype and device wanted.
+        kind: one of ``KINDS``.
     """
 
-    def __init__(self, window: int | None, limit: int, like: Tensor) -> None:
+    def __init__(self, window: int | None, limit: int, like: Tensor, kind: str = PLAIN) -> None:
         self.window = window
         self.first = 0
+        self.dtype = like.dtype
         self._limit = limit
-        self.keys = self.values = like
+        self.keys = self.values = like if kind == PLAIN else like.to(torch.int8)
+        self.scales: tuple[Tensor, Tensor] | None = None
+        """Of the codes of keys and of values, (B, H_kv, slots, 1) float32; None where there are no codes."""
+        if kind == INT8:
+            self.scales = like[..., :1].float(), like[..., :1].float()
 
     @property
     def slots(self) -> int:
         """Tokens there is room for now."""
         return self.keys.shape[2]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes taken so far."""
+        return sum(part.nbytes for part in (self.keys, self.values, *(self.scales or ())))
 
     @property
     def earliest(self) -> int:
@@ -54,14 +75,22 @@ class LayerCache:
         """Put keys and values (B, H_kv, T, D) at positions ``start`` and on; all before ``start`` stays readable."""
         tokens = keys.shape[2]
         self.reserve(start, tokens)
-        slot = start - self.first
-        self.keys[:, :, slot : slot + tokens] = keys
-        self.values[:, :, slot : slot + tokens] = values
+        span = slice(start - self.first, start - self.first + tokens)
+        if self.scales is None:
+            self.keys[:, :, span] = keys
+            self.values[:, :, span] = values
+            return
+        for codes, scales, states in zip((self.keys, self.values), self.scales, (keys, values), strict=True):
+            codes[:, :, span], scales[:, :, span] = quantize(states)
 
     def read(self, start: int, end: int) -> tuple[Tensor, Tensor]:
-        """Return views of keys and values (B, H_kv, end - start, D) of positions ``start`` to ``end - 1``."""
+        """Return keys and values (B, H_kv, end - start, D) of positions ``start`` to ``end - 1``: views, or decoded."""
         span = slice(start - self.first, end - self.first)
-        return self.keys[:, :, span], self.values[:, :, span]
+        keys, values = self.keys[:, :, span], self.values[:, :, span]
+        if self.scales is None:
+            return keys, values
+        of_keys, of_values = (scales[:, :, span] for scales in self.scales)
+        return (keys * of_keys).to(self.dtype), (values * of_values).to(self.dtype)
 
     def reserve(self, start: int, tokens: int) -> None:
         """Make room for ``tokens`` from position ``start`` on; what a token at ``start`` sees is kept."""
@@ -75,14 +104,22 @@ class LayerCache:
             kept = min(self.window - 1, held)
             self._move(held, kept, max(self._limit, kept + tokens))
 
+    def copy_from(self, other: LayerCache, length: int) -> None:
+        """Hold what ``other``, a layer of the same shape, holds of the positions below ``length``, and nothing else."""
+        self.first, held = other.first, length - other.first
+        self.reserve(self.first, held)
+        self.keys[:, :, :held] = other.keys[:, :, :held]
+        self.values[:, :, :held] = other.values[:, :, :held]
+
     def _move(self, held: int, kept: int, slots: int) -> None:
         """Put the last ``kept`` of ``held`` slots to the front of new buffers of ``slots``.
 
         All changes at once and last: where memory runs out or Ctrl-C comes before, the layer is as it was.
         """
-        keys = _moved(self.keys[:, :, held - kept : held], slots)
-        values = _moved(self.values[:, :, held - kept : held], slots)
+        parts = (self.keys, self.values, *(self.scales or ()))
+        keys, values, *scales = [_moved(part[:, :, held - kept : held], slots) for part in parts]
         self.keys, self.values, self.first = keys, values, self.first + held - kept
+        self.scales = (scales[0], scales[1]) if scales else None
 
 
 class KVCache:
@@ -97,10 +134,18 @@ class KVCache:
         capacity: tokens at most; memory is taken as they come.
         dtype: of keys and values.
         device: where they live.
+        kind: one of ``KINDS``: ``none`` holds them in ``dtype``, ``int8`` in codes that are decoded to it.
     """
 
     def __init__(
-        self, args: ModelArgs, *, batch_size: int = 1, capacity: int, dtype: torch.dtype, device: torch.device | str
+        self,
+        args: ModelArgs,
+        *,
+        batch_size: int = 1,
+        capacity: int,
+        dtype: torch.dtype,
+        device: torch.device | str,
+        kind: str = PLAIN,
     ) -> None:
         self.length = 0
         self.capacity = capacity
@@ -110,7 +155,7 @@ class KVCache:
         with torch.inference_mode(mode=False):  # written both inside and outside of inference_mode
             like = torch.empty(batch_size, args.n_kv_heads, 0, args.head_dim, dtype=dtype, device=device)
         windows = [args.window(index) for index in range(args.n_layers)]
-        self.layers = tuple(LayerCache(window, _limit(window, capacity), like) for window in windows)
+        self.layers = tuple(LayerCache(window, _limit(window, capacity), like, kind) for window in windows)
 
     @property
     def earliest(self) -> int:
@@ -120,7 +165,7 @@ class KVCache:
     @property
     def nbytes(self) -> int:
         """Bytes taken so far."""
-        return sum(layer.keys.nbytes + layer.values.nbytes for layer in self.layers)
+        return sum(layer.nbytes for layer in self.layers)
 
     def check_room(self, tokens: int) -> None:
         """Raise a ContextError if ``tokens`` more than there are would pass the capacity."""
@@ -147,15 +192,49 @@ class KVCache:
             WindowRolledError: a window has moved past them; nothing was changed. ``crop(0)`` always works.
             ValueError: there are not so many.
         """
-        if not 0 <= length <= self.length:
-            raise ValueError(f"Cannot keep {length} of {self.length} tokens.")
-        if 0 < length < self.earliest:
-            raise WindowRolledError(f"Cannot rewind to {length} tokens: the window has rolled past {self.earliest}.")
+        self._check_kept(length)
         self.length = length
         if length == 0:
             self.padding = None
             for layer in self.layers:
                 layer.first = 0
+
+    def copy_from(self, other: KVCache, length: int) -> None:
+        """Hold the first ``length`` tokens of ``other``, a cache of the same model, instead of what was held.
+
+        Raises:
+            WindowRolledError: a window of ``other`` has moved past them; nothing was changed.
+            ValueError: there are not so many.
+        """
+        other._check_kept(length)
+        self.crop(0)
+        for layer, theirs in zip(self.layers, other.layers, strict=True):
+            layer.copy_from(theirs, length)
+        self.length, self.padding = length, other.padding
+
+    def _check_kept(self, length: int) -> None:
+        if not 0 <= length <= self.length:
+            raise ValueError(f"Cannot keep {length} of {self.length} tokens.")
+        if 0 < length < self.earliest:
+            raise WindowRolledError(f"Cannot rewind to {length} tokens: the window has rolled past {self.earliest}.")
+
+
+def bytes_per_token(args: ModelArgs, dtype: torch.dtype, kind: str = PLAIN) -> int:
+    """Return the bytes that keys and values of one token take in all layers."""
+    if kind == PLAIN:
+        return args.kv_bytes_per_token(dtype.itemsize)
+    return args.kv_bytes_per_token(1) + args.kv_bytes_per_token(torch.float32.itemsize) // args.head_dim
+
+
+def quantize(states: Tensor) -> tuple[Tensor, Tensor]:
+    """Return codes (…, D) int8 and scales (…, 1) float32: the greatest magnitude of the D numbers becomes 127.
+
+    Where one of them is NaN or infinite the scale is not finite, and what is decoded is NaN.
+    """
+    precise = states.float()
+    scales = precise.abs().amax(-1, keepdim=True) * (1 / 127)
+    codes = (precise / scales.clamp(min=_TINY)).round().nan_to_num(0, 0, 0).clamp(-127, 127)
+    return codes.to(torch.int8), scales
 
 
 def _limit(window: int | None, capacity: int) -> int:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mistral_cli.model.attention import Attention, Masks, Span
-from mistral_cli.model.cache import KVCache
+from mistral_cli.model.cache import PLAIN, KVCache
 from mistral_cli.model.layers import FeedForward, RMSNorm
 from mistral_cli.model.moe import SparseMoe
 from mistral_cli.model.rope import RotaryTable
@@ -89,6 +89,8 @@ class Mistral(nn.Module):
         super().__init__()
         target = torch.get_default_device() if device is None else torch.device(device)
         self.args = args
+        self.kv = PLAIN
+        """How new caches hold keys and values, see ``model.cache.KINDS``."""
         self.rope = RotaryTable(args.head_dim, args.rope_theta)
         with torch.device("meta"):  # so that nothing is drawn twice
             self.model = Decoder(args)
@@ -126,7 +128,9 @@ class Mistral(nn.Module):
     def new_cache(self, batch_size: int = 1, *, capacity: int | None = None) -> KVCache:
         """Return an empty cache; its capacity is ``max_position_embeddings`` unless given."""
         capacity = self.args.max_position_embeddings if capacity is None else capacity
-        return KVCache(self.args, batch_size=batch_size, capacity=capacity, dtype=self.dtype, device=self.device)
+        return KVCache(
+            self.args, batch_size=batch_size, capacity=capacity, dtype=self.dtype, device=self.device, kind=self.kv
+        )
 
     def forward(
         self,

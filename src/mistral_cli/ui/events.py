@@ -29,8 +29,8 @@ def show_end(done: Done, max_tokens: int | None, console: Console) -> None:
         console.notice(f"(the answer ends here: the context of {total:,} tokens is full)")
 
 
-def stats_line(done: Done, quantization: str = "none") -> str:
-    """Return one line of what an answer cost, and with which quantization of the weights."""
+def stats_line(done: Done, quantization: str = "none", kv: str = "none") -> str:
+    """Return one line of what an answer cost, and with which quantization of the weights and of the cache."""
     reused = f" ({done.reused_tokens:,} reused)" if done.reused_tokens else ""
     parts = (
         f"prompt {done.prompt_tokens:,} tokens{reused}",
@@ -41,4 +41,5 @@ def stats_line(done: Done, quantization: str = "none") -> str:
         f"seed {done.seed}",
         f"peak memory {done.peak_memory / 2**20:,.0f} MiB",
     )
-    return " · ".join(parts if quantization == "none" else (*parts, f"weights in {quantization}"))
+    forms = (("weights", quantization), ("cache", kv))
+    return " · ".join((*parts, *(f"{what} in {form}" for what, form in forms if form != "none")))

@@ -78,7 +78,7 @@ class Repl:
             show_end(done, self.params.max_tokens, self.console)
             self.conversation = self.conversation.with_answer(question, done)
             if self.shows_stats:
-                self.console.stats(stats_line(done, self.backend.info.quantization))
+                self.console.stats(stats_line(done, self.backend.info.quantization, self.backend.info.kv))
 
     def _stream(self, question: str, cancel: Interrupt) -> Done | None:
         """Show the answer as it comes, and end its line whatever happens."""
