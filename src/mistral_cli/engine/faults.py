@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 from mistral_cli.errors import ContextError, MistralError, OutOfMemoryError, UsageError
+from mistral_cli.weights.allocate import is_out_of_memory
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from mistral_cli.contract import SamplingParams
 
@@ -49,3 +51,14 @@ def out_of_memory(error: RuntimeError) -> OutOfMemoryError:
     """Return torch's memory error, of whichever device, as ours."""
     first = str(error).splitlines()[0]
     return OutOfMemoryError(f"The memory ran out while computing: {first}", "Lower --context, or shorten the prompt.")
+
+
+@contextlib.contextmanager
+def memory_errors() -> Iterator[None]:
+    """Raise torch's memory errors, of whichever device, as ours."""
+    try:
+        yield
+    except RuntimeError as error:
+        if is_out_of_memory(error):
+            raise out_of_memory(error) from error
+        raise

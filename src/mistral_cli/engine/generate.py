@@ -2,31 +2,34 @@
 
 from __future__ import annotations
 
-import threading
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
 
 from mistral_cli.contract import Notice, PrefillProgress
 from mistral_cli.engine.answer import CancelledError
+from mistral_cli.engine.batch import NEVER, Batch, Rules
 from mistral_cli.engine.draw import begin_answer, draw_token
-from mistral_cli.engine.faults import check_bias, check_prompt, out_of_memory
+from mistral_cli.engine.faults import check_bias, check_prompt, memory_errors
 from mistral_cli.engine.host_memory import peak_resident
+from mistral_cli.engine.places import Places
 from mistral_cli.engine.plan import CHUNK
 from mistral_cli.engine.prefix import KeptSequence
 from mistral_cli.errors import MistralError
-from mistral_cli.weights.allocate import is_out_of_memory
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Generator, Iterator, Sequence
+    from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
 
     from torch import Tensor
 
     from mistral_cli.contract import Cancel, EngineEvent, SamplingParams, TokenDrawn
     from mistral_cli.engine.answer import Answer
+    from mistral_cli.engine.batch import RowEvent, TokenRequest
     from mistral_cli.model.transformer import Mistral
 
-_NEVER = threading.Event()
+ROWS = 8
+"""Answers that are made side by side, unless asked otherwise."""
 
 
 class NativeEngine:
@@ -57,7 +60,7 @@ class NativeEngine:
         self._protected = self._eos.union(control_ids)
         self._chunk = chunk
         self._kept = KeptSequence(model.new_cache(capacity=self._context))
-        self._running: Generator[EngineEvent, None, None] | None = None
+        self._running: Generator[EngineEvent, None, None] | Generator[RowEvent, None, None] | None = None
 
     @property
     def context(self) -> int:
@@ -77,13 +80,45 @@ class NativeEngine:
             UsageError: the prompt is empty, or a bias is for a token that the model does not have.
             MistralError: the logits are not finite; the message names the token.
         """
-        check_prompt(prompt, self._context, self.model.args.max_position_embeddings)
-        check_bias(params, self.model.args.vocab_size)
-        answer = begin_answer(prompt, params, cancel or _NEVER, context=self._context, protected=self._protected)
+        events = self._events(self._begin(prompt, params, cancel or NEVER))
         if self._running:
             self._running.close()
-        self._running = self._events(answer)
-        return self._running
+        self._running = events
+        return events
+
+    def generate_many(
+        self, requests: Iterable[TokenRequest | MistralError | None], *, rows: int = ROWS
+    ) -> Generator[RowEvent, None, None]:
+        """Answer many prompts, up to ``rows`` of them side by side; yield the number of a request and what happened.
+
+        The events of each request are those of ``generate``, in their order; an error takes the place of its last one
+        and does not touch the others. ``rows`` decides how fast it goes, not what is answered (see ``engine.batch``).
+
+        Args:
+            requests: taken one by one, as places fall free. None: there is none yet, go on with those there are (where
+                there are none, the next is asked for at once). An error instead of a request is handed on.
+            rows: memory is taken for as many caches, as they fill.
+
+        Raises:
+            OutOfMemoryError: no memory for what is computed; this ends all of them.
+        """
+        rules = Rules(
+            begin=lambda request: self._begin(request.prompt, request.params, request.cancel),
+            eos=self._eos,
+            chunk=self._chunk,
+            peak_memory=partial(peak_memory, self.model.device),
+        )
+        others = (KeptSequence(self.model.new_cache(capacity=self._context)) for _ in range(rows - 1))
+        if self._running:
+            self._running.close()
+        events = Batch(self.model, Places((self._kept, *others)), rules).run(requests)
+        self._running = events
+        return events
+
+    def _begin(self, prompt: Sequence[int], params: SamplingParams, cancel: Cancel) -> Answer:
+        check_prompt(prompt, self._context, self.model.args.max_position_embeddings)
+        check_bias(params, self.model.args.vocab_size)
+        return begin_answer(prompt, params, cancel, context=self._context, protected=self._protected)
 
     def _events(self, answer: Answer) -> Generator[EngineEvent, None, None]:
         try:
@@ -125,12 +160,8 @@ class NativeEngine:
         Between any two layers a cancelled answer leaves it; the cache is then as it was.
         """
         tokens = torch.tensor([ids], device=self.model.device)  # (1, T)
-        try:
+        with memory_errors():
             logits, _ = self.model(tokens, self._kept.cache, last_only=True, on_layer=answer.check)
-        except RuntimeError as error:
-            if is_out_of_memory(error):
-                raise out_of_memory(error) from error
-            raise
         self._kept.add(ids)
         return logits[0, -1]
 

@@ -50,6 +50,20 @@ class KeptSequence:
         del self.ids[length:]
         return length, False
 
+    def adopt(self, other: KeptSequence, length: int) -> bool:
+        """Hold the first ``length`` ids of ``other`` instead of what was held; nothing where a window has rolled past.
+
+        Returns:
+            Whether it could be done.
+        """
+        self.forget()
+        try:
+            self.cache.copy_from(other.cache, length)
+        except WindowRolledError:
+            return False
+        self.ids[:] = other.ids[:length]
+        return True
+
     def add(self, ids: Sequence[int]) -> None:
         """Note that ``ids`` are in the cache now."""
         self.ids.extend(ids)

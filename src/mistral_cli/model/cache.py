@@ -108,8 +108,9 @@ class LayerCache:
         """Hold what ``other``, a layer of the same shape, holds of the positions below ``length``, and nothing else."""
         self.first, held = other.first, length - other.first
         self.reserve(self.first, held)
-        self.keys[:, :, :held] = other.keys[:, :, :held]
-        self.values[:, :, :held] = other.values[:, :, :held]
+        theirs = (other.keys, other.values, *(other.scales or ()))
+        for part, source in zip((self.keys, self.values, *(self.scales or ())), theirs, strict=True):
+            part[:, :, :held] = source[:, :, :held]
 
     def _move(self, held: int, kept: int, slots: int) -> None:
         """Put the last ``kept`` of ``held`` slots to the front of new buffers of ``slots``.
