@@ -31,8 +31,8 @@ ALIGNMENT = 64
 """Bytes: a cache line, and the widest register that reads weights."""
 
 _PAGE = 4096
-_PER_TENSOR = 512
-"""Bytes of header reserved for one tensor of the model: the descriptions of the two or three that it becomes."""
+_PER_TENSOR, _AT_LEAST = 1024, 2**16
+"""Bytes of header reserved for a tensor of the model (the descriptions of those that it becomes), and beside them."""
 
 _PADDING = "_padding."
 """How the names of the tensors begin that only fill up to the next boundary: the format allows no gap."""
@@ -215,4 +215,4 @@ class Writer:
 
 def header_bytes(tensors: int) -> int:
     """Return the bytes to keep free for the header of a model of so many tensors: whole pages."""
-    return -(-tensors * _PER_TENSOR // _PAGE + 2) * _PAGE
+    return _AT_LEAST + -(-tensors * _PER_TENSOR // _PAGE) * _PAGE
