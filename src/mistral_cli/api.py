@@ -70,7 +70,7 @@ def load(  # noqa: PLR0913 (the options of a model)
         revision: a branch, tag or commit of a hub id.
         context: tokens that fit, prompt and answer together; by default the least of what the model was made for,
             8,192 and what fits in the free memory.
-        quantize: none, nf4 or int4, on a CPU: hold the weights of the linear layers in 4 bits, quantized as they are
+        quantize: none, nf4, int8 or int4: hold the weights of the linear layers in 4 or 8 bits, quantized as they are
             read; by default none.
         kv: none or int8: hold keys and values in 8 bits, for twice the context in the same memory; by default none.
 

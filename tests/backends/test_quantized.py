@@ -76,6 +76,6 @@ def test_whole_chunked_and_reused_say_the_same(backend: NativeBackend) -> None:
 
 
 def test_a_device_without_kernels_is_refused_before_the_files_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
     with pytest.raises(UsageError, match="nothing computes it there"):
-        load_native("nowhere", name="nothing", quantize="nf4")
+        load_native("nowhere", name="nothing", device="mps", quantize="nf4")

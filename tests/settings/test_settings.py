@@ -95,7 +95,7 @@ def test_a_number_out_of_its_range_is_refused_with_the_file_and_the_line(home: d
         ("top_k", 2.5, "a whole number"),
         ("seed", "one", "a whole number"),
         ("raw", "maybe", "true or false"),
-        ("quantize", "nf3", "none, nf4 or int4"),
+        ("quantize", "nf3", "none, nf4, int8 or int4"),
         ("model", 7, "text"),
         ("stop", [1], "a list of texts"),
         ("logit_bias", ["5"], "ID=BIAS"),

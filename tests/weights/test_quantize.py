@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -10,12 +13,11 @@ import torch
 from written_checkpoints import draw_weights, write_huggingface, write_mistral
 
 from mistral_cli.errors import UsageError
-from mistral_cli.kernels import library
 from mistral_cli.kernels.linear import PackedLinear
 from mistral_cli.model.args import ModelArgs, MoeArgs
 from mistral_cli.model.transformer import Mistral
 from mistral_cli.weights.checkpoint import load_model
-from mistral_cli.weights.methods import choose_method, method_reasons
+from mistral_cli.weights.methods import choose_method
 from mistral_cli.weights.quantize import quantize, quantized_bytes
 
 if TYPE_CHECKING:
@@ -120,33 +122,27 @@ def test_nothing_is_quantized_unasked(tmp_path: Path) -> None:
 # -- refusals ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("device", ["cuda", "cuda:1", "mps"])
-def test_a_device_without_kernels_is_refused_with_what_to_do(device: str) -> None:
-    with pytest.raises(
-        UsageError, match=f"nf4 cannot be used on {device}: nothing computes it there, but on cpu"
-    ) as caught:
-        choose_method("nf4", torch.device(device))
+@pytest.mark.parametrize("scheme", ["nf4", "int8", "int4"])
+def test_a_device_that_computes_nothing_is_refused_with_what_to_do(scheme: str) -> None:
+    with pytest.raises(UsageError, match=f"{scheme} cannot be used on mps: nothing computes it there, but") as caught:
+        choose_method(scheme, torch.device("mps"))
     assert caught.value.hint == "Add --device cpu, or leave --quantize out."
 
 
 def test_a_scheme_that_is_none_is_refused_by_name(tmp_path: Path) -> None:
     folder = write_huggingface(tmp_path, DENSE, draw_weights(DENSE))
-    with pytest.raises(UsageError, match="--quantize is 'nf3', but must be none, nf4, int4"):
+    with pytest.raises(UsageError, match="--quantize is 'nf3', but must be none, nf4, int8, int4"):
         load_model(folder, quantize="nf3")
 
 
-def test_without_the_library_it_is_refused_before_anything_is_read(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(library, "_load", lambda: "it was not built")
-    with pytest.raises(UsageError, match="not available: it was not built"):
-        load_model(tmp_path / "nothing", quantize="nf4")
-
-
-def test_our_kernel_is_left_out_where_the_environment_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MISTRAL_CLI_KERNEL", "none")
-    reasons = [reason for method, reason in method_reasons("nf4", torch.device("cpu")) if method.by == "kernel"]
-    assert reasons == ["our CPU kernel is left out (MISTRAL_CLI_KERNEL=none)"]
+def test_our_kernel_is_left_out_where_the_environment_says_so() -> None:
+    program = (
+        "import torch; from mistral_cli.weights.methods import choose_method as c\n"
+        "print(*[c(scheme, torch.device('cpu')).by for scheme in ('nf4', 'int8', 'int4')])"
+    )
+    environment = {**os.environ, "MISTRAL_CLI_KERNEL": "none"}
+    said = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
+    assert said.stdout.split() == ["bitsandbytes", "torch", "torch"]
 
 
 def test_a_layer_is_taken_apart_and_put_together_without_a_copy() -> None:

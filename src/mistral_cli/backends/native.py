@@ -59,7 +59,7 @@ def load_native(  # noqa: PLR0913 (the options of a model)
         device: cpu, cuda, cuda:N or mps; by default the fastest there is.
         context: tokens that fit, prompt and answer together; by default see ``plan_context``.
         template: the version of the chat format to write, whatever the files say.
-        quantize: none, nf4 or int4: how the linear layers hold their weights; all else is in ``dtype``.
+        quantize: none, nf4, int8 or int4: how the linear layers hold their weights; all else is in ``dtype``.
         kv: none or int8: how the cache holds keys and values.
 
     Raises:

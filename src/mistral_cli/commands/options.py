@@ -84,9 +84,9 @@ DtypeOption = Annotated[
     typer.Option("--dtype", help="Number format of the weights.", rich_help_panel=MODEL),
 ]
 QuantizeOption = Annotated[
-    Literal["none", "nf4", "int4"] | None,
+    Literal["none", "nf4", "int8", "int4"] | None,
     typer.Option(
-        "--quantize", help="Hold the weights in 4 bits (CPU only): a quarter of the memory.", rich_help_panel=MODEL
+        "--quantize", help="Hold the weights in 4 or 8 bits: a quarter of the memory, or half.", rich_help_panel=MODEL
     ),
 ]
 KvOption = Annotated[

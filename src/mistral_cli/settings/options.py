@@ -149,7 +149,7 @@ class Settings:
     revision: str | None = _option(_text)
     template: str | None = _option(_text)
     dtype: str | None = _option(_one_of("bfloat16", "float16", "float32", "float64"))
-    quantize: str = _option(_one_of("none", "nf4", "int4"), "none")
+    quantize: str = _option(_one_of("none", "nf4", "int8", "int4"), "none")
     kv: str = _option(_one_of("none", "int8"), "none")
     device: str | None = _option(_text)
     context: int | None = _option(_natural)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 from typing import TYPE_CHECKING, cast
 
 import torch
@@ -21,16 +20,11 @@ if TYPE_CHECKING:
 LAYOUT = "{}-kernel-1"
 """Name of the bytes that ``tensors`` gives; another number where ``csrc/products.h`` draws them otherwise."""
 
-NO_KERNEL = "none"
-"""The value of ``MISTRAL_CLI_KERNEL`` that leaves our kernels out, to compare with what computes without them."""
-
 
 def unavailable(device: torch.device) -> str | None:  # noqa: ARG001 (every CPU is as good)
     """Return why our kernels are not to be used; None where they are."""
-    if os.environ.get(library.FORCE) == NO_KERNEL:
-        return f"our CPU kernel is left out ({library.FORCE}={NO_KERNEL})"
-    reason = library.unavailable()
-    return reason and f"our CPU kernel is not available: {reason}"
+    reason = library.reason_against()
+    return reason and f"our CPU kernel is not used: {reason}"
 
 
 def supports(outputs: int, inputs: int) -> bool:

@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING, Protocol
 
 from mistral_cli.errors import UsageError
 from mistral_cli.kernels import packing
-from mistral_cli.weights import kernel_linear
+from mistral_cli.weights import (
+    bitsandbytes_4bit,
+    bitsandbytes_8bit,
+    bitsandbytes_library,
+    frozen_linear,
+    kernel_linear,
+    torch_int4,
+    torch_int8,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -81,7 +89,82 @@ def _by_kernel(scheme: str) -> Method:
     )
 
 
-METHODS = (_by_kernel("nf4"), _by_kernel("int4"))
+METHODS = (
+    _by_kernel("nf4"),
+    Method(
+        scheme="nf4",
+        by="bitsandbytes",
+        devices=("cpu",),
+        layout="nf4-bitsandbytes-tiles-1",
+        unavailable=bitsandbytes_4bit.tiled_unavailable,
+        supports=bitsandbytes_4bit.tiled_supports,
+        nbytes=bitsandbytes_4bit.tiled_nbytes,
+        quantize=bitsandbytes_4bit.tiled_quantize,
+        tensors=frozen_linear.parts,
+        restore=bitsandbytes_4bit.tiled_restore,
+    ),
+    Method(
+        scheme="nf4",
+        by="bitsandbytes",
+        devices=("cuda", "cpu"),
+        layout="nf4-bitsandbytes-1",
+        unavailable=bitsandbytes_library.unavailable,
+        supports=bitsandbytes_4bit.supports,
+        nbytes=bitsandbytes_4bit.nbytes,
+        quantize=bitsandbytes_4bit.quantize,
+        tensors=frozen_linear.parts,
+        restore=bitsandbytes_4bit.restore,
+    ),
+    Method(
+        scheme="int8",
+        by="bitsandbytes",
+        devices=("cuda",),
+        layout="int8-bitsandbytes-1",
+        unavailable=bitsandbytes_library.unavailable,
+        supports=bitsandbytes_8bit.supports,
+        nbytes=bitsandbytes_8bit.nbytes,
+        quantize=bitsandbytes_8bit.quantize,
+        tensors=frozen_linear.parts,
+        restore=bitsandbytes_8bit.restore,
+    ),
+    Method(
+        scheme="int8",
+        by="torch",
+        devices=("cpu",),
+        layout="int8-torch-1",
+        unavailable=torch_int8.unavailable,
+        supports=torch_int8.supports,
+        nbytes=torch_int8.nbytes,
+        quantize=torch_int8.quantize,
+        tensors=frozen_linear.parts,
+        restore=torch_int8.restore,
+    ),
+    _by_kernel("int4"),
+    Method(
+        scheme="int4",
+        by="torch",
+        devices=("cpu",),
+        layout="int4-torch-cpu-1",
+        unavailable=torch_int4.unavailable,
+        supports=torch_int4.supports,
+        nbytes=torch_int4.nbytes,
+        quantize=torch_int4.quantize,
+        tensors=frozen_linear.parts,
+        restore=torch_int4.restore,
+    ),
+    Method(
+        scheme="int4",
+        by="torch",
+        devices=("cuda",),
+        layout="int4-torch-cuda-1",
+        unavailable=torch_int4.unavailable,
+        supports=torch_int4.cuda_supports,
+        nbytes=torch_int4.nbytes,
+        quantize=torch_int4.quantize,
+        tensors=frozen_linear.parts,
+        restore=torch_int4.restore,
+    ),
+)
 """Every way; of those of one scheme and device, the most wanted first."""
 
 QUANTIZATIONS = (NONE, *dict.fromkeys(method.scheme for method in METHODS))
