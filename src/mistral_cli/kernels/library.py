@@ -32,6 +32,9 @@ _SIGNATURES: dict[str, tuple[Any, str]] = {
     "products_unpack": (None, "pllpi"),
     "products_quantize": (None, "ipipillppi"),
     "products_dequantize": (None, "pppllpii"),
+    "elementwise_norm": (None, "b"),
+    "elementwise_gate": (None, "b"),
+    "elementwise_place": (None, "b"),
 }
 """Function -> what it returns and takes (letters of ``_TYPES``), as declared in ``csrc/``."""
 

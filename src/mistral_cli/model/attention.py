@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from mistral_cli.model.layers import project
 from mistral_cli.model.rope import rotate
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from mistral_cli.model.args import ModelArgs
     from mistral_cli.model.cache import LayerCache
+    from mistral_cli.model.layers import Project
 
     Place = Callable[[Tensor, Tensor, Tensor, "Sequence[Span]", Sequence[LayerCache]], Tensor]
     Attend = Callable[[Tensor, "Sequence[Span]", Sequence[LayerCache]], Tensor]
@@ -59,11 +61,12 @@ class Masks(dict[int | None, Tensor | None]):
 class Attention(nn.Module):
     """Queries in ``n_heads``, keys and values in ``n_kv_heads``, each of ``head_dim``.
 
-    ``place`` and ``attend`` are what it computes between the projections; another way to compute the same may be set.
+    ``project``, ``place`` and ``attend`` are what it computes with; another way to compute the same may be set.
     """
 
     def __init__(self, args: ModelArgs) -> None:
         super().__init__()
+        self.project: Project = project
         self.place: Place = place
         self.attend: Attend = attend_to_caches
         self.head_dim = args.head_dim
@@ -80,13 +83,12 @@ class Attention(nn.Module):
             spans: one, or one for each row.
             caches: as many: one that holds all rows, or one for each row.
         """
-        query, key, value = (self._heads(project(hidden)) for project in (self.q_proj, self.k_proj, self.v_proj))
+        query, key, value = map(self._heads, self.project(hidden, self.q_proj, self.k_proj, self.v_proj))
         if query.requires_grad or key.requires_grad or value.requires_grad:
             heads = _attend_with_gradients(query, key, value, spans, caches)
         else:
             heads = self.attend(self.place(query, key, value, spans, caches), spans, caches)
-        out: Tensor = self.o_proj(heads.transpose(1, 2).flatten(2))
-        return out
+        return self.project(heads.transpose(1, 2).flatten(2), self.o_proj)[0]
 
     def _heads(self, states: Tensor) -> Tensor:
         return states.view(*states.shape[:2], -1, self.head_dim).transpose(1, 2)  # (B, T, H*D) -> (B, H, T, D)

@@ -5,9 +5,15 @@ Jiang et al., "Mixtral of Experts" (arXiv:2401.04088), section 2.1. Knows nothin
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
+
+from mistral_cli.model.layers import gate, project
+
+if TYPE_CHECKING:
+    from mistral_cli.model.layers import Gate, Project
 
 
 class Expert(nn.Module):
@@ -15,14 +21,15 @@ class Expert(nn.Module):
 
     def __init__(self, dim: int, hidden_dim: int) -> None:
         super().__init__()
+        self.project: Project = project
+        self.gate: Gate = gate
         self.w1 = nn.Linear(dim, hidden_dim, bias=False)
         self.w2 = nn.Linear(hidden_dim, dim, bias=False)
         self.w3 = nn.Linear(dim, hidden_dim, bias=False)
 
     def forward(self, rows: Tensor) -> Tensor:
         """Map ``rows`` (N, dim) to the same shape."""
-        out: Tensor = self.w2(functional.silu(self.w1(rows)) * self.w3(rows))
-        return out
+        return self.project(self.gate(*self.project(rows, self.w1, self.w3)), self.w2)[0]
 
 
 class SparseMoe(nn.Module):
@@ -31,13 +38,14 @@ class SparseMoe(nn.Module):
     def __init__(self, dim: int, hidden_dim: int, *, num_experts: int, per_token: int) -> None:
         super().__init__()
         self.per_token = per_token
+        self.project: Project = project
         self.gate = nn.Linear(dim, num_experts, bias=False)
         self.experts = nn.ModuleList(Expert(dim, hidden_dim) for _ in range(num_experts))
 
     def forward(self, hidden: Tensor) -> Tensor:
         """Map ``hidden`` (B, T, dim) to the same shape."""
         rows = hidden.flatten(0, 1)  # (N, dim)
-        shares, chosen = route(self.gate(rows), self.per_token)  # (N, k) both
+        shares, chosen = route(self.project(rows, self.gate)[0], self.per_token)  # (N, k) both
         out = torch.zeros_like(rows)
         for index in torch.unique(chosen).tolist():
             row, rank = torch.where(chosen == index)

@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from mistral_cli.model.attention import Attention, Masks, Span
 from mistral_cli.model.cache import PLAIN, KVCache
-from mistral_cli.model.layers import FeedForward, RMSNorm
+from mistral_cli.model.layers import FeedForward, RMSNorm, project
 from mistral_cli.model.moe import SparseMoe
 from mistral_cli.model.rope import RotaryTable
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from mistral_cli.model.args import ModelArgs
     from mistral_cli.model.cache import LayerCache
+    from mistral_cli.model.layers import Project
 
 INITIAL_RANGE = 0.02
 """Weights that nobody loads are drawn uniformly between minus and plus this."""
@@ -92,6 +93,8 @@ class Mistral(nn.Module):
         self.kv = PLAIN
         """How new caches hold keys and values, see ``model.cache.KINDS``."""
         self.rope = RotaryTable(args.head_dim, args.rope_theta)
+        self.project: Project = project
+        """How the head is computed; another way to compute the same may be set."""
         with torch.device("meta"):  # so that nothing is drawn twice
             self.model = Decoder(args)
             self.lm_head = None if args.tie_word_embeddings else nn.Linear(args.dim, args.vocab_size, bias=False)
@@ -223,12 +226,12 @@ class Mistral(nn.Module):
         return Span(start=start, end=end, cos=cos, sin=sin, masks=Masks(start, end, padding, hidden))
 
     def _logits(self, hidden: Tensor) -> Tensor:
-        hidden = self.model.norm(hidden)
-        if self.lm_head is None:
-            logits = functional.linear(hidden, self.model.embed_tokens.weight)
-        else:
-            logits = self.lm_head(hidden)
+        head = self._tied_head if self.lm_head is None else self.lm_head
+        (logits,) = self.project(self.model.norm(hidden), head)
         return logits.to(torch.promote_types(logits.dtype, torch.float32))
+
+    def _tied_head(self, hidden: Tensor) -> Tensor:
+        return functional.linear(hidden, self.model.embed_tokens.weight)
 
 
 @torch.no_grad()
