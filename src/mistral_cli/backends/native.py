@@ -26,17 +26,20 @@ from mistral_cli.text.template import encode_prompt
 from mistral_cli.text.tokenizer import check_vocabulary, load_tokenizer
 from mistral_cli.weights.checkpoint import DTYPES, load_model
 from mistral_cli.weights.config import read_args
+from mistral_cli.weights.default_scheme import default_scheme
 from mistral_cli.weights.files import find_files, read_tensors
 from mistral_cli.weights.formats import main_dtype
 from mistral_cli.weights.mapped_tensors import STORED
-from mistral_cli.weights.methods import NONE, choose_method
+from mistral_cli.weights.methods import NONE, choose_method, method_reasons
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 
     from mistral_cli.contract import Cancel, EngineEvent, Event, Prompt, SamplingParams, Tool
+    from mistral_cli.model.args import ModelArgs
     from mistral_cli.text.tokenizer import Tokenizer
     from mistral_cli.weights.files import CheckpointFiles
+    from mistral_cli.weights.quantized_cache import QuantizedCache
 
 
 def load_native(  # noqa: PLR0913 (the options of a model)
@@ -47,8 +50,10 @@ def load_native(  # noqa: PLR0913 (the options of a model)
     device: str | None = None,
     context: int | None = None,
     template: str | None = None,
-    quantize: str = NONE,
+    quantize: str | None = None,
     kv: str = PLAIN,
+    cache: QuantizedCache | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> NativeBackend:
     """Load the model in the folder ``path``.
 
@@ -59,8 +64,11 @@ def load_native(  # noqa: PLR0913 (the options of a model)
         device: cpu, cuda, cuda:N or mps; by default the fastest there is.
         context: tokens that fit, prompt and answer together; by default see ``plan_context``.
         template: the version of the chat format to write, whatever the files say.
-        quantize: none, nf4, int8 or int4: how the linear layers hold their weights; all else is in ``dtype``.
+        quantize: none, nf4, int8 or int4: how the linear layers hold their weights; all else is in ``dtype``. By
+            default see ``default_scheme``, where something computes that on the device.
         kv: none or int8: how the cache holds keys and values.
+        cache: where quantized weights are kept for the next start; None: nowhere.
+        progress: called after each tensor that is read and quantized with the bytes read and the bytes of all.
 
     Raises:
         UsageError: a device, dtype, context, template, quantization or kind of cache that cannot be.
@@ -69,16 +77,17 @@ def load_native(  # noqa: PLR0913 (the options of a model)
         OutOfMemoryError: it does not fit; found before anything is loaded.
     """
     folder, where = Path(path), choose_device(device)
-    choose_method(quantize, where)
+    choose_method(quantize or NONE, where)
     if kv not in KINDS:
         raise UsageError(f"--kv is {kv!a:.40}, but must be {' or '.join(KINDS)}.")
     files = find_files(folder)
     args, number = read_args(files.config), _choose_dtype(dtype, files, where)
+    scheme = quantize or _default_scheme(args, files, where)
     tokenizer = load_tokenizer(folder, template=template)
     check_vocabulary(tokenizer, args.vocab_size)
     config = read_generation_config(folder)
-    tokens = plan_context(args, dtype=number, device=where, asked=context, quantize=quantize, kv=kv)
-    model = load_model(folder, dtype=number, device=where, quantize=quantize)
+    tokens = plan_context(args, dtype=number, device=where, asked=context, quantize=scheme, kv=kv)
+    model = load_model(folder, number, where, progress, quantize=scheme, cache=cache)
     model.kv = kv
     engine = NativeEngine(
         model,
@@ -95,10 +104,16 @@ def load_native(  # noqa: PLR0913 (the options of a model)
         context=tokens,
         tokenizer=tokenizer.version,
         is_base=tokenizer.is_base,
-        quantization=quantize,
+        quantization=scheme,
         kv=kv,
     )
     return NativeBackend(engine=engine, tokenizer=tokenizer, info=info, defaults=config.sampling)
+
+
+def _default_scheme(args: ModelArgs, files: CheckpointFiles, device: torch.device) -> str:
+    """Return what a model is quantized to where nobody said: nothing, where nothing computes it on this device."""
+    scheme = default_scheme(args, files.config)
+    return scheme if any(reason is None for _, reason in method_reasons(scheme, device)) else NONE
 
 
 def _choose_dtype(asked: str | None, files: CheckpointFiles, device: torch.device) -> torch.dtype:
