@@ -124,17 +124,8 @@ const char *products_variant(int index) {
   return variant ? variant->name : nullptr;
 }
 
-// What `products_linear` is called with: 64-bit words, so that a caller fills it in one go. See `Job`.
-struct Call {
-  int64_t variant, threads;
-  int64_t x, x_stride, x_type, y, y_type;
-  int64_t rows, outputs, inputs;
-  int64_t nibbles, scales, levels;
-  double step;
-};
-
 // Returns 0, or 1 if there is no memory for the quantized activations.
-int products_linear(const Call *call) {
+int products_linear(const products::Call *call) {
   using namespace products;
   if (call->rows == 0 || call->outputs == 0) return 0;
   const Variant *chosen = usable_variant(static_cast<int>(call->variant));

@@ -44,6 +44,15 @@ struct Job {
   int64_t blocks() const { return (outputs + kBlock - 1) / kBlock; }
 };
 
+// What `products_linear` is called with: 64-bit words, so that a caller fills it in one go. See `Job`.
+struct Call {
+  int64_t variant, threads;
+  int64_t x, x_stride, x_type, y, y_type;
+  int64_t rows, outputs, inputs;
+  int64_t nibbles, scales, levels;
+  double step;
+};
+
 // Rows are computed in tiles of nearly equal height.
 struct Tiles {
   bool direct;                    // each decodes the weights for itself
@@ -78,3 +87,5 @@ extern const Variant *const kAvx512, *const kAvxVnni, *const kAvx2, *const kNeon
 void in_parallel(int64_t count, int64_t grain, int threads, void (*body)(void *, int64_t, int64_t), void *data);
 
 }  // namespace products
+
+extern "C" int products_linear(const products::Call *call);
