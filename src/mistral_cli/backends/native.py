@@ -6,20 +6,22 @@ memory, and only then the weights.
 
 from __future__ import annotations
 
-import threading
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 
+from mistral_cli.backends.answer import AnswerText, Stopper
 from mistral_cli.backends.generation_config import read_generation_config
-from mistral_cli.contract import Done, ModelInfo, Notice, TextDelta, TokenDrawn, TokenInfo, TokensDone
+from mistral_cli.backends.many import Request
+from mistral_cli.contract import ModelInfo, TokensDone
+from mistral_cli.engine.batch import NEVER, TokenRequest
 from mistral_cli.engine.device import choose_device
-from mistral_cli.engine.generate import NativeEngine
+from mistral_cli.engine.generate import ROWS, NativeEngine
 from mistral_cli.engine.plan import plan_context
-from mistral_cli.errors import ContextError, UsageError
+from mistral_cli.errors import ContextError, MistralError, UsageError
 from mistral_cli.model.cache import KINDS, PLAIN
 from mistral_cli.text.stream import TextStream
 from mistral_cli.text.template import encode_prompt
@@ -33,9 +35,10 @@ from mistral_cli.weights.mapped_tensors import STORED
 from mistral_cli.weights.methods import NONE, choose_method, method_reasons
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from mistral_cli.contract import Cancel, EngineEvent, Event, Prompt, SamplingParams, Tool
+    from mistral_cli.backends.many import Reply
+    from mistral_cli.contract import Cancel, Event, Prompt, SamplingParams, Tool
     from mistral_cli.model.args import ModelArgs
     from mistral_cli.text.tokenizer import Tokenizer
     from mistral_cli.weights.files import CheckpointFiles
@@ -137,6 +140,8 @@ class NativeBackend:
     info: ModelInfo
     defaults: Mapping[str, object]
     """The sampling parameters that the model's own files ask for."""
+    rows: int = ROWS
+    """Answers side by side at most: their caches fit into the memory."""
 
     def count(self, prompt: Prompt, tools: Sequence[Tool] = ()) -> int:
         """Return how many tokens the prompt takes, control tokens included.
@@ -167,12 +172,51 @@ class NativeBackend:
             UsageError: a prompt that the model's chat format cannot express.
             MistralError: the logits are not finite.
         """
+        request = Request(prompt=prompt, params=params, tools=tools, cancel=cancel or NEVER)
+        ids, answer = self._prepare(request)
+        return answer.run(self.engine.generate(ids, params, cancel=answer.stopper))
+
+    def stream_many(self, requests: Iterable[Request | None], *, rows: int | None = None) -> Iterator[Reply]:
+        """Answer many prompts, up to ``rows`` side by side (None: as planned); see ``many.stream_many``.
+
+        What each is answered does not depend on the others; ``engine.batch`` says how exactly.
+
+        Raises:
+            OutOfMemoryError: no memory for what is computed; this ends all of them.
+        """
+        answers: dict[int, AnswerText] = {}
+        with closing(self.engine.generate_many(self._encoded(requests, answers), rows=rows or self.rows)) as events:
+            for index, event in events:
+                if isinstance(event, MistralError):
+                    yield index, event
+                else:
+                    yield from ((index, told) for told in answers[index].take(event))
+                if isinstance(event, MistralError | TokensDone):
+                    answers.pop(index, None)
+
+    def _encoded(
+        self, requests: Iterable[Request | None], answers: dict[int, AnswerText]
+    ) -> Iterator[TokenRequest | MistralError | None]:
+        """Yield requests as ids, and put what makes text of their answers into ``answers``."""
+        index = 0
+        for request in requests:
+            if request is None:
+                yield None
+                continue
+            try:
+                ids, answers[index] = self._prepare(request)
+                yield TokenRequest(prompt=ids, params=request.params, cancel=answers[index].stopper)
+            except MistralError as error:
+                yield error
+            index += 1
+
+    def _prepare(self, request: Request) -> tuple[tuple[int, ...], AnswerText]:
+        prompt = request.prompt
         self._check_length(prompt)
-        stopper = _Stopper(cancel=cancel or threading.Event())
-        events = self.engine.generate(self.encode(prompt, tools), params, cancel=stopper)
+        ids = self.encode(prompt, request.tools)
+        text = TextStream(self.tokenizer, request.params.stop, continues=isinstance(prompt, str) or prompt[-1].prefix)
         notice = "" if isinstance(prompt, str) else self.tokenizer.notice
-        text = TextStream(self.tokenizer, params.stop, continues=isinstance(prompt, str) or prompt[-1].prefix)
-        return _Answer(text=text, stopper=stopper, piece=self._piece).run(events, notice)
+        return ids, AnswerText(text=text, stopper=Stopper(cancel=request.cancel), piece=self._piece, notice=notice)
 
     def _check_length(self, prompt: Prompt) -> None:
         """Refuse at once what no tokenizer could make fit: tokenizing a hundred megabytes takes minutes."""
@@ -186,64 +230,3 @@ class NativeBackend:
         """Return one token as text: its bytes as UTF-8, or a control token's name."""
         data = self.tokenizer.piece_bytes(token)
         return data.decode(errors="replace") if data else self.tokenizer.piece(token)
-
-
-@dataclass(slots=True, kw_only=True)
-class _Stopper:
-    """The caller's cancel flag, and our own: set where a stop string was met."""
-
-    cancel: Cancel
-    stopped: bool = False
-
-    def is_set(self) -> bool:
-        return self.stopped or self.cancel.is_set()
-
-
-@dataclass(slots=True, kw_only=True)
-class _Answer:
-    """Turns the engine's events of one answer into text."""
-
-    text: TextStream
-    stopper: _Stopper
-    piece: Callable[[int], str]
-    ids: list[int] = field(default_factory=list)
-    shown: list[str] = field(default_factory=list)
-
-    def run(self, events: Generator[EngineEvent, None, None], notice: str) -> Iterator[Event]:
-        with closing(events):  # whoever stops listening to us stops the engine
-            if notice:
-                yield Notice(notice)
-            for event in events:
-                if isinstance(event, TokenDrawn):
-                    yield self._delta(event)
-                elif isinstance(event, TokensDone):
-                    yield from self._end(event)
-                else:
-                    yield event
-
-    def _delta(self, event: TokenDrawn) -> TextDelta:
-        text = self.text.push(event.id)
-        self.stopper.stopped = self.text.stopped is not None
-        self.ids.append(event.id)
-        self.shown.append(text)
-        top = tuple((token, self.piece(token), logprob) for token, logprob in event.top)
-        return TextDelta(text, (TokenInfo(id=event.id, text=self.piece(event.id), logprob=event.logprob, top=top),))
-
-    def _end(self, event: TokensDone) -> Iterator[Event]:
-        rest = self.text.finish()
-        if rest:
-            self.shown.append(rest)
-            yield TextDelta(rest)
-        yield Done(
-            reason=event.reason if self.text.stopped is None else "stop",
-            text="".join(self.shown),
-            ids=tuple(self.ids),
-            stop=self.text.stopped,
-            prompt_tokens=event.prompt_tokens,
-            reused_tokens=event.reused_tokens,
-            answer_tokens=event.answer_tokens,
-            seconds_to_first_token=event.seconds_to_first_token,
-            tokens_per_second=event.tokens_per_second,
-            seed=event.seed,
-            peak_memory=event.peak_memory,
-        )

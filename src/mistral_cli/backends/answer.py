@@ -1,0 +1,87 @@
+"""The ids of one answer as they come, turned into text: deltas, stop strings, the end. Knows no model."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from mistral_cli.contract import Done, Notice, TextDelta, TokenDrawn, TokenInfo, TokensDone
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator
+
+    from mistral_cli.contract import Cancel, EngineEvent, Event
+    from mistral_cli.text.stream import TextStream
+
+
+@dataclass(slots=True, kw_only=True)
+class Stopper:
+    """The caller's cancel flag, and our own: set where a stop string was met."""
+
+    cancel: Cancel
+    stopped: bool = False
+
+    def is_set(self) -> bool:
+        """Tell whether the answer is to end."""
+        return self.stopped or self.cancel.is_set()
+
+
+@dataclass(slots=True, kw_only=True)
+class AnswerText:
+    """Turns the engine's events of one answer into text."""
+
+    text: TextStream
+    stopper: Stopper
+    """What the engine looks at."""
+    piece: Callable[[int], str]
+    """Returns one token as text."""
+    notice: str = ""
+    """Said before anything else."""
+    ids: list[int] = field(default_factory=list)
+    shown: list[str] = field(default_factory=list)
+
+    def run(self, events: Generator[EngineEvent, None, None]) -> Iterator[Event]:
+        """Yield what becomes of all ``events``; whoever stops listening to us stops the engine."""
+        with closing(events):
+            for event in events:
+                yield from self.take(event)
+
+    def take(self, event: EngineEvent) -> Iterator[Event]:
+        """Yield what becomes of the next event."""
+        if self.notice:
+            yield Notice(self.notice)
+            self.notice = ""
+        if isinstance(event, TokenDrawn):
+            yield self._delta(event)
+        elif isinstance(event, TokensDone):
+            yield from self._end(event)
+        else:
+            yield event
+
+    def _delta(self, event: TokenDrawn) -> TextDelta:
+        text = self.text.push(event.id)
+        self.stopper.stopped = self.text.stopped is not None
+        self.ids.append(event.id)
+        self.shown.append(text)
+        top = tuple((token, self.piece(token), logprob) for token, logprob in event.top)
+        return TextDelta(text, (TokenInfo(id=event.id, text=self.piece(event.id), logprob=event.logprob, top=top),))
+
+    def _end(self, event: TokensDone) -> Iterator[Event]:
+        rest = self.text.finish()
+        if rest:
+            self.shown.append(rest)
+            yield TextDelta(rest)
+        yield Done(
+            reason=event.reason if self.text.stopped is None else "stop",
+            text="".join(self.shown),
+            ids=tuple(self.ids),
+            stop=self.text.stopped,
+            prompt_tokens=event.prompt_tokens,
+            reused_tokens=event.reused_tokens,
+            answer_tokens=event.answer_tokens,
+            seconds_to_first_token=event.seconds_to_first_token,
+            tokens_per_second=event.tokens_per_second,
+            seed=event.seed,
+            peak_memory=event.peak_memory,
+        )
