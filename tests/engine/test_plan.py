@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
 import torch
 
 from mistral_cli.engine import plan
-from mistral_cli.engine.plan import free_memory, kv_bytes, plan_context, weight_bytes
+from mistral_cli.engine.plan import Plan, free_memory, kv_bytes, plan_context, weight_bytes
 from mistral_cli.errors import OutOfMemoryError, UsageError
 from mistral_cli.model.args import ModelArgs
 from mistral_cli.weights.methods import choose_method
@@ -18,9 +19,11 @@ SEVEN = ModelArgs.mistral_7b_v03()
 GB = 10**9
 
 
-def planned(monkeypatch: pytest.MonkeyPatch, free: int, asked: int | None = None, args: ModelArgs = SEVEN) -> int:
+def planned(
+    monkeypatch: pytest.MonkeyPatch, free: int, asked: int | None = None, args: ModelArgs = SEVEN, **form: str
+) -> int:
     monkeypatch.setattr(plan, "host_free", lambda: free)
-    return plan_context(args, dtype=torch.bfloat16, device=CPU, asked=asked)
+    return plan_context(args, dtype=torch.bfloat16, device=CPU, asked=asked, **form)
 
 
 def test_keys_and_values_in_eight_bits_take_half_the_memory() -> None:
@@ -91,13 +94,71 @@ def test_a_model_that_does_not_fit_is_refused_with_both_numbers(monkeypatch: pyt
     with pytest.raises(OutOfMemoryError, match=r"14,496,047,104 for its weights.* 8,000,000,000 are free") as caught:
         planned(monkeypatch, 8 * GB)
     assert caught.value.exit_code == 5
-    assert "smaller model" in caught.value.hint
+
+
+# -- the nearest thing that fits ---------------------------------------------------------------------------------------
+
+
+def refused(monkeypatch: pytest.MonkeyPatch, free: int, args: ModelArgs = SEVEN, **form: object) -> OutOfMemoryError:
+    monkeypatch.setattr(plan, "host_free", lambda: free)
+    with pytest.raises(OutOfMemoryError) as caught:
+        plan_context(args, dtype=torch.bfloat16, device=CPU, **form)  # type: ignore[arg-type]
+    return caught.value
+
+
+def follow(monkeypatch: pytest.MonkeyPatch, free: int, hint: str, asked: int | None = None, **form: str) -> int:
+    """Do what a hint says: return the context that its flags give."""
+    found = dict(re.findall(r"--(\w+) (\w+)", hint))
+    asked = int(found.pop("context", 0)) or asked
+    return planned(monkeypatch, free, asked, **{**form, **found})
+
+
+def test_the_largest_context_that_fits_is_named_and_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    error = refused(monkeypatch, 16 * GB, asked=32_768)
+    largest = follow(monkeypatch, 16 * GB, error.hint, asked=32_768)
+    assert error.hint == f"It fits with --context {largest}."
+    assert 512 <= largest < 32_768
+    refused(monkeypatch, 16 * GB, asked=largest + 256)
+
+
+def test_where_no_context_fits_a_cache_in_8_bits_is_named_if_it_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    free = Plan(args=SEVEN, dtype=torch.bfloat16, device=CPU, quantize="nf4", kv="int8").needed(512)
+    error = refused(monkeypatch, free, quantize="nf4")
+    assert error.hint == "It fits with --kv int8."
+    assert follow(monkeypatch, free, error.hint, quantize="nf4") == 512
+
+
+def test_where_the_weights_do_not_fit_their_quantization_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    error = refused(monkeypatch, 8 * GB, asked=4096)
+    assert error.hint == "It fits with --quantize nf4."
+    assert follow(monkeypatch, 8 * GB, error.hint, asked=4096) == 4096
+
+
+def test_a_form_that_needs_fewer_tokens_too_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    free = Plan(args=SEVEN, dtype=torch.bfloat16, device=CPU, quantize="nf4").needed(1000)
+    error = refused(monkeypatch, free, asked=32_768)
+    assert error.hint == "It fits with --quantize nf4 --context 512."
+    assert follow(monkeypatch, free, error.hint, asked=32_768) == 512
+
+
+def test_where_no_form_of_it_fits_the_published_models_that_do_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    error = refused(monkeypatch, 8 * GB, ModelArgs.mixtral_8x7b())
+    assert error.hint == "What fits with --quantize nf4 --kv int8: Nemo-12B, Ministral-8B, Mistral-7B."
+    assert planned(monkeypatch, 8 * GB, args=ModelArgs.nemo_12b(), quantize="nf4", kv="int8") >= 512
+
+
+def test_where_nothing_fits_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert refused(monkeypatch, GB).hint == ("Close other programs, or take the built-in model: no published one fits.")
+
+
+def test_without_kernels_no_quantization_is_suggested(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plan, "method_reasons", lambda scheme, device: [(None, "it was not built")])
+    assert "--quantize" not in refused(monkeypatch, 8 * GB, asked=4096).hint
 
 
 def test_a_context_that_does_not_fit_is_refused_and_not_made_smaller(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(OutOfMemoryError, match="32,768 tokens") as caught:
+    with pytest.raises(OutOfMemoryError, match="32,768 tokens"):
         planned(monkeypatch, 16 * GB, asked=32_768)
-    assert "Lower --context" in caught.value.hint
 
 
 @pytest.mark.parametrize("asked", [0, -5, 32_769])

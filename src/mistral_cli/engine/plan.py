@@ -1,19 +1,28 @@
-"""What a model will take and whether it fits, before anything is loaded. Opens no file; counts from ``ModelArgs``."""
+"""What a model will take and whether it fits, before anything is loaded. Opens no file; counts from ``ModelArgs``.
+
+Weights that are mapped from a quantized copy count in full. They are pages of a file, which the system may take back,
+but every token reads all of them: a model whose pages do not stay in memory runs at the speed of the disk. On the
+other side of the sum, file pages that are in memory count as free, so that a copy that is cached already is not counted
+twice.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
 
 from mistral_cli.engine.host_memory import host_free
 from mistral_cli.errors import OutOfMemoryError, UsageError
-from mistral_cli.model.cache import PLAIN, bytes_per_token
-from mistral_cli.weights.methods import NONE, choose_method
+from mistral_cli.model.args import ModelArgs
+from mistral_cli.model.cache import KINDS, PLAIN, bytes_per_token
+from mistral_cli.weights.methods import NONE, choose_method, method_reasons
 from mistral_cli.weights.quantize import quantized_bytes
 
 if TYPE_CHECKING:
-    from mistral_cli.model.args import ModelArgs
+    from collections.abc import Iterator
+
     from mistral_cli.weights.methods import Method
 
 USUAL_CONTEXT = 8192
@@ -24,6 +33,17 @@ LEAST_CONTEXT = 512
 
 CHUNK = 256
 """Prompt tokens read in one go; what the activations of a chunk take follows from it."""
+
+_SMALLEST_FORM = {"quantize": "nf4", "kv": next(kind for kind in KINDS if kind != PLAIN)}
+"""What takes the least of the widely measured forms: what is suggested where more does not fit."""
+
+_SHAPES = {
+    "Small-24B": ModelArgs.small_24b,
+    "Nemo-12B": ModelArgs.nemo_12b,
+    "Ministral-8B": ModelArgs.ministral_8b,
+    "Mistral-7B": ModelArgs.mistral_7b_v03,
+}
+"""Published models, the largest first."""
 
 
 def free_memory(device: torch.device) -> int:
@@ -55,6 +75,50 @@ def activation_bytes(args: ModelArgs, tokens: int, dtype: torch.dtype) -> int:
     return CHUNK * (wide * dtype.itemsize + scores) + 8 * args.vocab_size * 4
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """A model in one form on one device, and what it would take there."""
+
+    args: ModelArgs
+    dtype: torch.dtype
+    device: torch.device
+    quantize: str = NONE
+    kv: str = PLAIN
+
+    @property
+    def weights(self) -> int:
+        """Bytes of the weights."""
+        return weight_bytes(self.args, self.dtype, choose_method(self.quantize, self.device))
+
+    def beside(self, context: int) -> int:
+        """Return the bytes of the cache and one chunk's activations at so many tokens of context."""
+        cache = kv_bytes(self.args, context, self.dtype, self.kv)
+        return cache + activation_bytes(self.args, context, self.dtype)
+
+    def needed(self, context: int) -> int:
+        """Return the bytes of everything."""
+        return self.weights + self.beside(context)
+
+    def largest_context(self, free: int, most: int) -> int:
+        """Return the most tokens, of ``most`` at most, with which all fits into ``free`` bytes; 0 where none do."""
+        low, high, room = 0, most, free - self.weights
+        while low < high:
+            middle = (low + high + 1) // 2
+            low, high = (middle, high) if self.beside(middle) <= room else (low, middle - 1)
+        return low
+
+    def alternatives(self) -> Iterator[tuple[str, Plan]]:
+        """Yield forms that take less, from the least loss to the most, each with the flags that ask for it."""
+        smaller = {name: value for name, value in _SMALLEST_FORM.items() if getattr(self, name) != value}
+        if self.quantize != NONE or all(why for _, why in method_reasons(_SMALLEST_FORM["quantize"], self.device)):
+            smaller.pop("quantize", None)
+        for names in (("kv",), ("quantize",), ("quantize", "kv")):
+            if all(name in smaller for name in names):
+                changed = {name: smaller[name] for name in names}
+                flags = " ".join(f"--{name} {value}" for name, value in changed.items())
+                yield flags, replace(self, **changed)  # type: ignore[arg-type]
+
+
 def plan_context(
     args: ModelArgs,
     *,
@@ -70,29 +134,54 @@ def plan_context(
 
     Raises:
         UsageError: more was asked for than the model was made for, or a quantization that nothing computes here.
-        OutOfMemoryError: the weights and the cache do not fit; the message holds both numbers.
+        OutOfMemoryError: the weights and the cache do not fit; the message holds both numbers, the hint what would fit.
     """
     most = args.max_position_embeddings
     if asked is not None and not 1 <= asked <= most:
         raise UsageError(f"--context is {asked:,}, but must be 1 to {most:,}, the positions this model was made for.")
-    weights = weight_bytes(args, dtype, choose_method(quantize, device))
-    context, free = asked or min(most, USUAL_CONTEXT), free_memory(device)
-    room = free - weights
-    if _beside_weights(args, context, dtype, kv) <= room:
-        return context
+    plan = Plan(args=args, dtype=dtype, device=device, quantize=quantize, kv=kv)
+    free = free_memory(device)
     if asked is None:
-        context = min(most, LEAST_CONTEXT)
-        while _beside_weights(args, context * 2, dtype, kv) <= room:
-            context *= 2
-        if _beside_weights(args, context, dtype, kv) <= room:
-            return context
-    needed, form = weights + _beside_weights(args, context, dtype, kv), str(dtype).removeprefix("torch.")
-    raise OutOfMemoryError(
-        f"The model needs {needed:,} bytes ({weights:,} for its weights in {form if quantize == NONE else quantize}, "
-        f"the rest for {context:,} tokens), but {free:,} are free.",
-        "Lower --context, or close other programs." if room > 0 else "Take a smaller model, or another device.",
+        context = plan.largest_context(free, min(most, USUAL_CONTEXT))
+        if context >= min(most, LEAST_CONTEXT):
+            return _rounded(context) if context < min(most, USUAL_CONTEXT) else context
+    context = min(most, LEAST_CONTEXT) if asked is None else asked
+    if plan.needed(context) <= free:
+        return context
+    raise _too_large(plan, context, free)
+
+
+def _rounded(context: int) -> int:
+    """Return a little less where it is a number nobody asked for: free memory is never the same twice."""
+    return max(context // CHUNK * CHUNK, min(context, CHUNK))
+
+
+def _too_large(plan: Plan, context: int, free: int) -> OutOfMemoryError:
+    form = str(plan.dtype).removeprefix("torch.") if plan.quantize == NONE else plan.quantize
+    message = (
+        f"The model needs {plan.needed(context):,} bytes ({plan.weights:,} for its weights in {form}, "
+        f"the rest for {context:,} tokens), but {free:,} are free."
     )
+    return OutOfMemoryError(message, _nearest(plan, context, free))
 
 
-def _beside_weights(args: ModelArgs, context: int, dtype: torch.dtype, kv: str) -> int:
-    return kv_bytes(args, context, dtype, kv) + activation_bytes(args, context, dtype)
+def _nearest(plan: Plan, context: int, free: int) -> str:
+    """Say what would fit, the nearest first: fewer tokens, a smaller form, a smaller model."""
+    fewer = _rounded(plan.largest_context(free, context))
+    least = min(context, LEAST_CONTEXT)
+    if fewer >= least:
+        return f"It fits with --context {fewer}."
+    for tokens in (context, least):
+        for flags, smaller in plan.alternatives():
+            if smaller.needed(tokens) <= free:
+                return f"It fits with {flags}" + (f" --context {tokens}." if tokens < context else ".")
+    return _smaller_models(plan, free)
+
+
+def _smaller_models(plan: Plan, free: int) -> str:
+    """Name the published shapes that fit in the smallest form there is on this device."""
+    *_, (flags, smallest) = [("", plan), *plan.alternatives()]
+    fitting = [name for name, shape in _SHAPES.items() if replace(smallest, args=shape()).needed(LEAST_CONTEXT) <= free]
+    if not fitting:
+        return "Close other programs, or take the built-in model: no published one fits."
+    return f"What fits{' with ' + flags if flags else ''}: {', '.join(fitting)}."
