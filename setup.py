@@ -21,6 +21,12 @@ VARIANTS = {
         "avx512.cpp": ["-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512vnni", "-mprefer-vector-width=512"],
         "avxvnni.cpp": ["-mavx2", "-mfma", "-mavxvnni"],
         "avx2.cpp": ["-mavx2", "-mfma"],
+        "attention_avx512bf16.cpp": [
+            *("-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512bf16"),
+            "-mprefer-vector-width=512",
+        ],
+        "attention_avx512.cpp": ["-mavx512f", "-mavx512bw", "-mavx512vl", "-mprefer-vector-width=512"],
+        "attention_avx2.cpp": ["-mavx2", "-mfma"],
     },
     "aarch64": {"neon.cpp": ["-march=armv8.2-a+dotprod"]},
 }

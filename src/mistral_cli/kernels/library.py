@@ -35,6 +35,9 @@ _SIGNATURES: dict[str, tuple[Any, str]] = {
     "elementwise_norm": (None, "b"),
     "elementwise_gate": (None, "b"),
     "elementwise_place": (None, "b"),
+    "attention_variant": (ctypes.c_char_p, "i"),
+    "attention_attend": (ctypes.c_int32, "bb"),
+    "attention_keep": (None, "b"),
 }
 """Function -> what it returns and takes (letters of ``_TYPES``), as declared in ``csrc/``."""
 

@@ -11,21 +11,10 @@
 // Few rows decode in registers: it is the memory that limits. Many decode a panel of weights once into the first-level
 // cache, and every tile of rows passes over it.
 #pragma once
-#include <utility>
-
 #include "rounding.h"
+#include "unroll.h"
 
 namespace {
-
-// Calls `body(i)` for i = 0 .. N - 1, each a constant: arrays indexed by it are registers, which no loop promises.
-template <int... I, class Body>
-inline __attribute__((always_inline)) void each_of(std::integer_sequence<int, I...>, Body &&body) {
-  (body(std::integral_constant<int, I>()), ...);
-}
-template <int N, class Body>
-inline __attribute__((always_inline)) void each(Body &&body) {
-  each_of(std::make_integer_sequence<int, N>(), body);
-}
 
 constexpr int64_t kPanelGroups = 4;
 constexpr int64_t kRowsAtOnce = 192;  // rows whose totals wait in the cache while panels pass

@@ -1,0 +1,306 @@
+// Attention, written once for every instruction set. V gives the vectors of 32-bit words:
+//
+//   kLanes                 words in a vector
+//   kNumbers               numbers in a word: one float, or two neighbours in bfloat16
+//   kRows, kVectors        the largest tile of sums that the registers hold
+//   Words, Floats          kLanes words, kLanes floats
+//   load(from, type)       kLanes * kNumbers numbers of a type, as words
+//   transpose(rows)        kLanes vectors of kLanes words
+//   pairs(one, other, to)  two rows of words -> words whose numbers come from both; for two numbers in a word only
+//   dot(sums, words, word) adds to each lane the products of its numbers with those of `word`, in float
+//   weigh(from, to)        kLanes * kNumbers floats -> kLanes words; returns kLanes sums of what the words hold
+//
+// Queries that share a head of keys are rows of one product with a block of keys, and, once their scores are weights,
+// of one with the block's values (Rabe and Staats, arXiv:2112.05682; Dao et al., arXiv:2205.14135).
+#pragma once
+#include <cmath>
+#include <cstdlib>
+
+#include "attention.h"
+#include "floats.h"
+#include "unroll.h"
+
+namespace {
+
+using namespace attention;
+
+constexpr float kNothing = -INFINITY;
+
+inline int64_t rounded(int64_t count, int64_t unit) { return (count + unit - 1) / unit * unit; }
+inline int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+inline int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
+inline int64_t size_of(int64_t type) { return type == kFloat32 ? 4 : type == kBFloat16 ? 2 : 1; }
+
+// 2^x for x <= 0 or NaN, within two units in the last place; 0 below 2^-127.
+template <class V>
+inline typename V::Floats power(typename V::Floats x) {
+  x = V::greater(V::floats(-127.0f), x);  // NaN passes
+  const typename V::Floats whole = V::nearest(x), rest = V::subtract(x, whole);
+  typename V::Floats sum = V::floats(1.5403530e-4f);  // ln(2)^k / k!, k = 6 … 0
+  sum = V::add(sum, rest, V::floats(1.3333558e-3f));
+  sum = V::add(sum, rest, V::floats(9.6181291e-3f));
+  sum = V::add(sum, rest, V::floats(5.5504109e-2f));
+  sum = V::add(sum, rest, V::floats(2.4022651e-1f));
+  sum = V::add(sum, rest, V::floats(6.9314718e-1f));
+  sum = V::add(sum, rest, V::floats(1.0f));
+  return V::shift(sum, whole);
+}
+
+// out (R, C vectors) = out * factors + a (R, steps) times b (steps, C vectors); without factors, out = a times b.
+template <class V, int R, int C>
+void multiply_tile(const uint32_t *a, int64_t a_stride, const uint32_t *b, int64_t b_stride, float *out,
+                   int64_t out_stride, const float *factors, int64_t steps) {
+  typename V::Floats sums[R][C];
+  if (factors)
+    each<R>([&](auto r) {
+      each<C>([&](auto c) {
+        sums[r][c] = V::times(V::read(out + r * out_stride + c * V::kLanes), V::floats(factors[r]));
+      });
+    });
+  else
+    each<R>([&](auto r) { each<C>([&](auto c) { sums[r][c] = V::floats(0.0f); }); });
+  for (int64_t step = 0; step < steps; step++, b += b_stride) {
+    typename V::Words words[C];
+    each<C>([&](auto c) { words[c] = V::words(b + c * V::kLanes); });
+    each<R>([&](auto r) {
+      const uint32_t word = a[r * a_stride + step];
+      each<C>([&](auto c) { sums[r][c] = V::dot(sums[r][c], words[c], word); });
+    });
+  }
+  each<R>([&](auto r) { each<C>([&](auto c) { V::write(out + r * out_stride + c * V::kLanes, sums[r][c]); }); });
+}
+
+using MultiplyTile = void (*)(const uint32_t *, int64_t, const uint32_t *, int64_t, float *, int64_t, const float *,
+                              int64_t);
+
+// The one for `rows` rows.
+template <class V, int C, int... R>
+MultiplyTile tile_of(int64_t rows, std::integer_sequence<int, R...>) {
+  static constexpr MultiplyTile kTable[] = {multiply_tile<V, R + 1, C>...};
+  return kTable[rows - 1];
+}
+
+// The same for any number of rows and of whole vectors of columns.
+template <class V>
+void multiply(int64_t rows, int64_t columns, const uint32_t *a, int64_t a_stride, const uint32_t *b, int64_t b_stride,
+              float *out, int64_t out_stride, const float *factors, int64_t steps) {
+  constexpr std::make_integer_sequence<int, V::kRows> kHeights;
+  for (int64_t column = 0; column < columns;) {
+    const bool wide = columns - column >= V::kVectors * V::kLanes;
+    for (int64_t row = 0; row < rows;) {
+      const int64_t height = least(rows - row, V::kRows);
+      const MultiplyTile tile = wide ? tile_of<V, V::kVectors>(height, kHeights) : tile_of<V, 1>(height, kHeights);
+      tile(a + row * a_stride, a_stride, b + column, b_stride, out + row * out_stride + column, out_stride,
+           factors ? factors + row : nullptr, steps);
+      row += height;
+    }
+    column += wide ? V::kVectors * V::kLanes : V::kLanes;
+  }
+}
+
+// What one thread computes with, for one unit after the other.
+template <class V>
+struct Worker {
+  static constexpr int64_t kVectorNumbers = V::kLanes * V::kNumbers;
+
+  const Job &job;
+  const int64_t most_rows, steps, padded_steps, columns;  // words in a row, those in memory; floats in a result
+  const float scale;
+  char *memory;
+  uint32_t *queries, *keys, *values;                    // (rows, steps), (steps, 64), (64 / numbers, columns)
+  float *scores, *results, *sums;                       // (rows, 64), then words in place; (rows, columns); (rows, lanes)
+  float *highest, *factors, *key_scales, *value_scales; // (rows), (rows), (64), (64)
+
+  explicit Worker(const Job &job)
+      : job(job),
+        most_rows(least(job.tile(), job.tokens) * job.group()),
+        steps(rounded(job.width, V::kNumbers) / V::kNumbers),
+        padded_steps(rounded(steps, V::kLanes)),
+        columns(rounded(job.width, kVectorNumbers)),
+        scale(static_cast<float>(job.scale * 1.4426950408889634)) {  // log2(e): weights are powers of two
+    const int64_t of_row = padded_steps + kBlock + columns + V::kLanes + 2;
+    const int64_t of_block = padded_steps * kBlock + kBlock / V::kNumbers * columns + 2 * kBlock;
+    memory = static_cast<char *>(std::malloc((most_rows * of_row + of_block) * 4 + 64));
+    if (!memory) return;
+    char *aligned = memory + (64 - reinterpret_cast<uintptr_t>(memory) % 64);
+    keys = reinterpret_cast<uint32_t *>(aligned);
+    values = keys + padded_steps * kBlock;
+    queries = values + kBlock / V::kNumbers * columns;
+    scores = reinterpret_cast<float *>(queries + most_rows * padded_steps);
+    results = scores + most_rows * kBlock;
+    sums = results + most_rows * columns;
+    key_scales = sums + most_rows * V::kLanes;
+    value_scales = key_scales + kBlock;
+    highest = value_scales + kBlock;
+    factors = highest + most_rows;
+  }
+  ~Worker() { std::free(memory); }
+
+  // Numbers `at` to `at + kVectorNumbers - 1` of a row, zero past its end.
+  typename V::Words part_of(const char *row, int64_t at, int64_t type) const {
+    if (at + kVectorNumbers <= job.width) return V::load(row + at * size_of(type), type);
+    alignas(64) char rest[kVectorNumbers * 4] = {};
+    if (at < job.width) std::memcpy(rest, row + at * size_of(type), (job.width - at) * size_of(type));
+    return V::load(rest, type);
+  }
+
+  void take_queries(const char *from, int64_t head, int64_t begin, int64_t end) {
+    uint32_t *to = queries;
+    for (int64_t token = begin; token < end; token++)
+      for (int64_t member = 0; member < job.group(); member++, to += padded_steps) {
+        const int64_t at = (head * job.group() + member) * job.query_head + token * job.query_token;
+        for (int64_t step = 0; step < padded_steps; step += V::kLanes)
+          V::keep(to + step, part_of(from + at * size_of(job.type), step * V::kNumbers, job.type));
+      }
+  }
+
+  // Keys `low` to `high - 1` of a block, side by side: word `step` of each. Those that nobody here sees are zero.
+  void pack_keys(const char *from, int64_t low, int64_t high) {
+    const int64_t row_bytes = job.width * size_of(job.cache_type);
+    for (int64_t key = 0; key < kBlock; key += V::kLanes)
+      for (int64_t step = 0; step < padded_steps; step += V::kLanes) {
+        typename V::Words rows[V::kLanes];
+        if (key >= low && key + V::kLanes <= high)
+          each<V::kLanes>([&](auto i) {
+            const char *row = from + (key + i) * row_bytes;
+            V::prefetch(row + V::kLanes * row_bytes + step * V::kNumbers * size_of(job.cache_type));
+            rows[i] = part_of(row, step * V::kNumbers, job.cache_type);
+          });
+        else
+          for (int i = 0; i < V::kLanes; i++)
+            rows[i] = key + i >= low && key + i < high
+                          ? part_of(from + (key + i) * row_bytes, step * V::kNumbers, job.cache_type)
+                          : V::zero();
+        V::transpose(rows);
+        each<V::kLanes>([&](auto i) { V::keep(keys + (step + i) * kBlock + key, rows[i]); });
+      }
+  }
+
+  void pack_values(const char *from, int64_t low, int64_t high) {
+    const int64_t row_bytes = job.width * size_of(job.cache_type);
+    const auto part = [&](int64_t key, int64_t at) {
+      return key >= low && key < high ? part_of(from + key * row_bytes, at, job.cache_type) : V::zero();
+    };
+    for (int64_t key = 0; key < kBlock; key += V::kNumbers)
+      for (int64_t at = 0; at < columns; at += kVectorNumbers) {
+        uint32_t *to = values + key / V::kNumbers * columns + at;
+        if constexpr (V::kNumbers == 1)
+          V::keep(to, part(key, at));
+        else
+          V::pairs(part(key, at), part(key + 1, at), to);
+      }
+  }
+
+  void take_scales(const Sequence &sequence, int64_t head, int64_t base, int64_t low, int64_t high) {
+    const int64_t at = head * sequence.scale_stride + base - sequence.first;
+    const float *of_keys = reinterpret_cast<const float *>(sequence.key_scales);
+    const float *of_values = reinterpret_cast<const float *>(sequence.value_scales);
+    for (int64_t key = 0; key < kBlock; key++) {
+      const bool held = of_keys && key >= low && key < high;
+      key_scales[key] = held ? of_keys[at + key] * scale : scale;
+      value_scales[key] = held ? of_values[at + key] : 1.0f;
+    }
+  }
+
+  // Scores of one row -> its weights, as words in place; those outside of `low` to `high - 1` become zero.
+  void weigh(int64_t row, int64_t low, int64_t high, bool is_scaled) {
+    constexpr int kVectors = kBlock / V::kLanes;
+    float *score = scores + row * kBlock;
+    typename V::Floats line[kVectors], top = V::floats(highest[row]);
+    each<kVectors>([&](auto i) {
+      line[i] = V::times(V::read(score + i * V::kLanes), V::read(key_scales + i * V::kLanes));
+      if (low > 0 || high < kBlock) line[i] = V::within(i * V::kLanes, low, high, line[i], V::floats(kNothing));
+      top = V::greater(top, line[i]);
+    });
+    const typename V::Floats peak = V::floats(V::greatest(top));
+    each<kVectors>([&](auto i) { line[i] = power<V>(V::subtract(line[i], peak)); });
+    typename V::Floats total = V::read(sums + row * V::kLanes);
+    const typename V::Floats factor = power<V>(V::subtract(V::floats(highest[row]), peak));
+    total = V::times(total, factor);
+    if (is_scaled)
+      each<kVectors>([&](auto i) {
+        total = V::plus(total, line[i]);
+        line[i] = V::times(line[i], V::read(value_scales + i * V::kLanes));
+        if (low > 0 || high < kBlock) line[i] = V::within(i * V::kLanes, low, high, line[i], V::floats(0.0f));
+      });
+    uint32_t *words = reinterpret_cast<uint32_t *>(score);
+    each<kVectors / V::kNumbers>([&](auto i) {
+      const typename V::Floats held = V::weigh(line + i * V::kNumbers, words + i * V::kLanes);
+      if (!is_scaled) total = V::plus(total, held);
+    });
+    V::write(sums + row * V::kLanes, total);
+    factors[row] = V::first(factor);
+    highest[row] = V::first(peak);
+  }
+
+  // Tokens `begin` to `end - 1` of one sequence and one head of keys. Returns false where a result is not finite.
+  bool compute(const Sequence &sequence, int64_t head, int64_t begin, int64_t end) {
+    const int64_t group = job.group(), rows = (end - begin) * group, bytes = size_of(job.cache_type);
+    const int64_t first = sequence.start + begin, last = sequence.start + end - 1, seen = job.first_seen(first);
+    take_queries(reinterpret_cast<const char *>(sequence.query), head, begin, end);
+    for (int64_t i = 0; i < rows; i++) highest[i] = kNothing;
+    std::memset(sums, 0, rows * V::kLanes * sizeof(float));
+    std::memset(results, 0, rows * columns * sizeof(float));
+    for (int64_t base = seen / kBlock * kBlock; base <= last; base += kBlock) {
+      const int64_t low = most(seen - base, 0), high = least(last + 1 - base, kBlock);
+      const int64_t at = (head * sequence.head_stride + (base - sequence.first) * job.width) * bytes;
+      const int64_t from = most(base - first, 0);
+      const int64_t until = job.window ? least(base + kBlock - 1 + job.window - first, end - begin) : end - begin;
+      const int64_t row = from * group, count = (until - from) * group;
+      if (count <= 0) continue;
+      pack_keys(reinterpret_cast<const char *>(sequence.keys + at), low, high);
+      take_scales(sequence, head, base, low, high);
+      multiply<V>(count, kBlock, queries + row * padded_steps, padded_steps, keys, kBlock, scores + row * kBlock,
+                  kBlock, nullptr, steps);
+      for (int64_t i = row; i < row + count; i++) {
+        const int64_t position = first + i / group;
+        weigh(i, most(job.first_seen(position) - base, 0), least(position + 1 - base, kBlock), sequence.key_scales);
+      }
+      pack_values(reinterpret_cast<const char *>(sequence.values + at), low, high);
+      multiply<V>(count, columns, reinterpret_cast<const uint32_t *>(scores + row * kBlock), kBlock, values, columns,
+                  results + row * columns, columns, factors + row, kBlock / V::kNumbers);
+    }
+    return store(sequence, head, begin, rows);
+  }
+
+  bool store(const Sequence &sequence, int64_t head, int64_t begin, int64_t rows) const {
+    uint32_t largest = 0;
+    for (int64_t row = 0; row < rows; row++) {
+      const int64_t token = begin + row / job.group(), at_head = head * job.group() + row % job.group();
+      const int64_t at = (token * job.heads + at_head) * job.width;
+      const float factor = 1.0f / V::sum(V::read(sums + row * V::kLanes));
+      float *result = results + row * columns;
+      for (int64_t i = 0; i < job.width; i++) {
+        result[i] *= factor;
+        const uint32_t magnitude = bits_of(result[i]) & 0x7fffffff;
+        largest = magnitude > largest ? magnitude : largest;
+      }
+      if (job.type == kFloat32)
+        std::memcpy(reinterpret_cast<float *>(sequence.out) + at, result, job.width * sizeof(float));
+      else
+        for (int64_t i = 0; i < job.width; i++) reinterpret_cast<uint16_t *>(sequence.out)[at + i] = narrow(result[i]);
+    }
+    return largest < 0x7f800000;
+  }
+
+  // Zero times a value that is not finite is NaN, also where the weight is zero because the query does not see it.
+  // So then each token is computed by itself: what is packed for it ends with what it sees.
+  void run(int64_t unit) {
+    const int64_t pairs = job.count * job.kv_heads, pair = unit % pairs;
+    const int64_t tile = job.tiles() - 1 - unit / pairs;  // those that see most come first
+    const Sequence &sequence = job.sequence(pair / job.kv_heads);
+    const int64_t begin = tile * job.tile(), end = least(begin + job.tile(), job.tokens), head = pair % job.kv_heads;
+    if (compute(sequence, head, begin, end) || end - begin == 1) return;
+    for (int64_t token = begin; token < end; token++) compute(sequence, head, token, token + 1);
+  }
+};
+
+template <class V>
+bool run_units(const Job &job, int64_t begin, int64_t end) {
+  Worker<V> worker(job);
+  if (!worker.memory) return false;
+  for (int64_t unit = begin; unit < end; unit++) worker.run(unit);
+  return true;
+}
+
+}  // namespace
