@@ -9,11 +9,12 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, TypedDict, overload
 
-from mistral_cli.backends.native import load_native
+from mistral_cli.backends.choice import choose_backend, load_backend
 from mistral_cli.contract import Done, Message, SamplingParams
 from mistral_cli.errors import MistralError, UsageError
 from mistral_cli.settings.load import load_settings
 from mistral_cli.settings.options import SAMPLING
+from mistral_cli.settings.places import places
 from mistral_cli.text.messages import build_conversation
 from mistral_cli.weights.hub import default_model, resolve
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Unpack
 
+    from mistral_cli.backends.hf import HfBackend
     from mistral_cli.backends.native import NativeBackend
     from mistral_cli.contract import Cancel, Event, ModelInfo, Order, Prompt, Tool
     from mistral_cli.model.transformer import Mistral
@@ -51,6 +53,7 @@ class SamplingOptions(TypedDict, total=False):
 def load(  # noqa: PLR0913 (the options of a model)
     model: str | None = None,
     *,
+    backend: str | None = None,
     dtype: str | None = None,
     device: str | None = None,
     revision: str | None = None,
@@ -65,6 +68,7 @@ def load(  # noqa: PLR0913 (the options of a model)
 
     Args:
         model: a folder, a hub id that was fetched before (``mistral pull ID``), or ``builtin``.
+        backend: native, our own engine, or hf, transformers; by default our own for Mistral and Mixtral, else hf.
         dtype: bfloat16, float16, float32 or float64; by default what the checkpoint has.
         device: cpu, cuda, cuda:N or mps; by default the fastest there is.
         revision: a branch, tag or commit of a hub id.
@@ -81,13 +85,15 @@ def load(  # noqa: PLR0913 (the options of a model)
         UsageError: a value that cannot be, here or in the settings.
     """
     which = {"model": model, "revision": revision}
-    how = {"dtype": dtype, "device": device, "context": context, "quantize": quantize, "kv": kv}
+    how = {"backend": backend, "dtype": dtype, "device": device, "context": context, "quantize": quantize, "kv": kv}
     settings = load_settings({**which, **how})
     for text in settings.warnings:
         warnings.warn(text, stacklevel=2)
     name = settings.model or default_model()
-    backend = load_native(
-        resolve(name, revision=settings.revision),
+    path = resolve(name, revision=settings.revision)
+    loaded = load_backend(
+        choose_backend(path, settings.backend).backend,
+        path,
         name=name,
         dtype=settings.dtype,
         device=settings.device,
@@ -95,8 +101,9 @@ def load(  # noqa: PLR0913 (the options of a model)
         template=settings.template,
         quantize=settings.quantize,
         kv=settings.kv,
+        offload=places().cache / "offload",
     )
-    return LLM(backend, SamplingParams().with_values({**backend.defaults, **settings.given(*SAMPLING)}))
+    return LLM(loaded, SamplingParams().with_values({**loaded.defaults, **settings.given(*SAMPLING)}))
 
 
 class LLM:
@@ -107,7 +114,7 @@ class LLM:
         defaults: the parameters that count where none are given.
     """
 
-    def __init__(self, backend: NativeBackend, defaults: SamplingParams) -> None:
+    def __init__(self, backend: NativeBackend | HfBackend, defaults: SamplingParams) -> None:
         self.backend = backend
         self.defaults = defaults
 
@@ -123,8 +130,12 @@ class LLM:
 
     @property
     def model(self) -> Mistral:
-        """The decoder: ``logits, cache = llm.model(tokens)`` with tokens (B, T) int64, logits (B, T, V)."""
-        return self.backend.engine.model
+        """The decoder: ``logits, cache = llm.model(tokens)`` with tokens (B, T) int64, logits (B, T, V).
+
+        With ``backend="hf"`` it is transformers' model instead, and is called as that one is.
+        """
+        model: Mistral = self.backend.engine.model
+        return model
 
     @overload
     def generate(self, prompt: list[str], **options: Unpack[SamplingOptions]) -> list[str]: ...

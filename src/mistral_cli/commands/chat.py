@@ -26,6 +26,7 @@ def chat(
     model: opt.ModelOption = None,
     revision: opt.RevisionOption = None,
     template: opt.TemplateOption = None,
+    backend: opt.BackendOption = None,
     dtype: opt.DtypeOption = None,
     quantize: opt.QuantizeOption = None,
     kv: opt.KvOption = None,

@@ -38,6 +38,7 @@ def gen(
     model: opt.ModelOption = None,
     revision: opt.RevisionOption = None,
     template: opt.TemplateOption = None,
+    backend: opt.BackendOption = None,
     dtype: opt.DtypeOption = None,
     quantize: opt.QuantizeOption = None,
     kv: opt.KvOption = None,

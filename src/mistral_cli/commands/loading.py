@@ -11,6 +11,7 @@ from mistral_cli.commands.threads import choose_threads, granted_cores
 from mistral_cli.contract import Backend, Prompt, SamplingParams
 from mistral_cli.errors import ContextError
 from mistral_cli.settings.options import SAMPLING, Settings
+from mistral_cli.settings.places import places
 from mistral_cli.ui.console import Console
 
 
@@ -19,7 +20,7 @@ def open_backend(settings: Settings, console: Console, prompt: Prompt | None = N
 
     Raises:
         ContextError: ``prompt``, where it is known already, is longer than the context can be.
-        ModelNotFoundError, CheckpointError, OutOfMemoryError, UsageError: as ``find_or_offer`` and ``load_native`` do.
+        ModelNotFoundError, CheckpointError, OutOfMemoryError, UsageError: as ``find_or_offer`` and ``load_backend`` do.
     """
     from mistral_cli.commands.pull import find_or_offer
     from mistral_cli.weights.hub import default_model
@@ -30,8 +31,9 @@ def open_backend(settings: Settings, console: Console, prompt: Prompt | None = N
         _say_what_was_chosen(name, console)
     if prompt is not None:
         _refuse_too_long(prompt, path, settings)
+    which = _choose(path, settings, console)
     console.status(f"Loading {name} …")
-    return _load(name, path, settings)
+    return _load(name, path, settings, which)
 
 
 def _say_what_was_chosen(name: str, console: Console) -> None:
@@ -45,9 +47,9 @@ def _refuse_too_long(prompt: Prompt, path: Path, settings: Settings) -> None:
     """Count before the weights are read: those of a large model take minutes. The back end counts again, exactly."""
     from mistral_cli.text.template import encode_prompt
     from mistral_cli.text.tokenizer import load_tokenizer
-    from mistral_cli.weights.config import read_args
+    from mistral_cli.weights.architecture import stated_positions
 
-    possible = read_args(path).max_position_embeddings
+    possible = stated_positions(path) or settings.context or USUAL_CONTEXT
     most = min(settings.context or USUAL_CONTEXT, possible)
     texts = [prompt] if isinstance(prompt, str) else [message.content for message in prompt]
     if sum(map(len, texts)) < most:  # a token is a character or more, nearly always
@@ -60,14 +62,24 @@ def _refuse_too_long(prompt: Prompt, path: Path, settings: Settings) -> None:
         raise ContextError.of_prompt(count, most, most=possible, at_least=is_bound)
 
 
-def _load(name: str, path: Path, settings: Settings) -> Backend:
+def _choose(path: Path, settings: Settings, console: Console) -> str:
+    from mistral_cli.backends.choice import choose_backend
+
+    choice = choose_backend(path, settings.backend)
+    if choice.notice:
+        console.notice(choice.notice)
+    return choice.backend
+
+
+def _load(name: str, path: Path, settings: Settings, which: str) -> Backend:
     import torch
 
-    from mistral_cli.backends.native import load_native
+    from mistral_cli.backends.choice import load_backend
 
     ENDING.check()
     torch.set_num_threads(settings.threads or granted_cores())
-    backend = load_native(
+    backend = load_backend(
+        which,
         path,
         name=name,
         dtype=settings.dtype,
@@ -76,6 +88,7 @@ def _load(name: str, path: Path, settings: Settings) -> Backend:
         template=settings.template,
         quantize=settings.quantize,
         kv=settings.kv,
+        offload=places().cache / "offload",
     )
     ENDING.check()
     torch.set_num_threads(choose_threads(settings.threads, backend.info.parameters))

@@ -79,6 +79,14 @@ TemplateOption = Annotated[
     str | None,
     _text("--template", panel=MODEL, metavar="VERSION", text="Chat template to use instead of the model's: v1 … v13."),
 ]
+BackendOption = Annotated[
+    Literal["native", "hf"] | None,
+    typer.Option(
+        "--backend",
+        help="Who computes: our own engine (Mistral, Mixtral) or transformers (any other architecture, several GPUs).",
+        rich_help_panel=MODEL,
+    ),
+]
 DtypeOption = Annotated[
     Literal["bfloat16", "float16", "float32", "float64"] | None,
     typer.Option("--dtype", help="Number format of the weights.", rich_help_panel=MODEL),

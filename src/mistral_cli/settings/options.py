@@ -18,6 +18,7 @@ from mistral_cli.limits import LIMITS
 YES: Final = ("1", "true", "yes", "on")
 NO: Final = ("0", "false", "no", "off")
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
+_AMOUNT: Final = re.compile(r"(\d+(?:\.\d+)?) *(?:([kMGT])(i)?)?B?", re.IGNORECASE)
 
 
 # -- readers: what a flag, a variable or TOML gives -> a value; ValueError says what it must be ----------------------
@@ -62,6 +63,15 @@ def _natural(value: object) -> int:
     if number < 1:
         raise ValueError("1 or more")
     return number
+
+
+def _bytes(value: object) -> int:
+    """Accept a number of bytes, or one with a unit: ``40GB`` (as disks are sold) or ``40 GiB``."""
+    match = _AMOUNT.fullmatch(str(value).strip())
+    if match is None or isinstance(value, (bool, float)):
+        raise ValueError("a number of bytes, such as 40GB")
+    number, prefix, binary = match.groups()
+    return int(float(number) * (1024 if binary else 1000) ** " KMGT".index((prefix or " ").upper()))
 
 
 def _switch(value: object) -> bool:
@@ -148,12 +158,14 @@ class Settings:
     model: str | None = _option(_path)
     revision: str | None = _option(_text)
     template: str | None = _option(_text)
+    backend: str | None = _option(_one_of("native", "hf"))
     dtype: str | None = _option(_one_of("bfloat16", "float16", "float32", "float64"))
-    quantize: str = _option(_one_of("none", "nf4", "int8", "int4"), "none")
+    quantize: str | None = _option(_one_of("none", "nf4", "int8", "int4"))
     kv: str = _option(_one_of("none", "int8"), "none")
     device: str | None = _option(_text)
     context: int | None = _option(_natural)
     threads: int | None = _option(_natural)
+    cache_limit: int | None = _option(_bytes)
     # how the next token is drawn, and when an answer ends
     temperature: float | None = _option(_number)
     top_p: float | None = _option(_number)

@@ -15,7 +15,7 @@ from tokenizers import Tokenizer as FastTokenizer
 
 from mistral_cli.errors import CheckpointError
 from mistral_cli.text.stream import TextStream
-from mistral_cli.text.vocabulary import WORD_SPACE, Vocabulary
+from mistral_cli.text.vocabulary import NO_TOKEN, WORD_SPACE, Vocabulary
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -113,8 +113,16 @@ class ConvertedVocabulary:
         self._is_byte_level = '"ByteLevel"' in decoder
         self._strips_space = '"Strip"' in decoder
         self.size: int = max([self._fast.get_vocab_size(), *(token + 1 for token in self.written_controls.values())])
-        self.bos_id = _find_token(self.written_controls, chat.bos_token or "<s>", None)
-        self.eos_id = _find_token(self.written_controls, chat.eos_token or "</s>", None)
+        self.bos_id = self._find_bos(chat, data)
+        self.eos_id = _find_token(self.written_controls, chat.eos_token, self.written_controls.get("</s>", NO_TOKEN))
+
+    def _find_bos(self, chat: ChatFiles, data: Mapping[str, Any]) -> int:
+        """Return the BOS token where sequences begin with one: as the folder says, else as the file's own rule does."""
+        bos = _find_token(self.written_controls, chat.bos_token, self.written_controls.get("<s>", NO_TOKEN))
+        begins = chat.adds_bos
+        if begins is None and data.get("post_processor") is not None:
+            begins = bos in self._fast.encode("", add_special_tokens=True).ids
+        return NO_TOKEN if begins is False else bos
 
     @cached_property
     def _pieces(self) -> list[str]:
@@ -179,8 +187,8 @@ def _build(path: Path, data: Mapping[str, Any]) -> FastTokenizer:
         raise CheckpointError(f"{path} cannot be read as a tokenizer: {reason}.", "Download it again.") from error
 
 
-def _find_token(written: Mapping[str, int], text: str, default: int | None) -> int:
-    """Return the id of a token that the folder names, or the vocabulary's own where it names none."""
+def _find_token(written: Mapping[str, int], text: str, default: int) -> int:
+    """Return the id of a token that the folder names, or ``default`` where it names none."""
     token = written.get(text) if text else default
     if token is None:
         raise CheckpointError(f"The tokenizer's files name {text!r}, but the vocabulary has no such control token.")

@@ -30,9 +30,9 @@ def encode_prompt(tokenizer: Tokenizer, prompt: Prompt, tools: Sequence[Tool] = 
     if not isinstance(prompt, str):
         return encode_chat(tokenizer, prompt, tools)
     ids = tokenizer.encode(prompt, bos=True)
-    bos: tuple[Author, ...] = ("control",)
+    bos: tuple[Author, ...] = ("control",) if ids[:1] == [tokenizer.bos_id] else ()
     text: tuple[Author, ...] = ("user",)
-    return EncodedPrompt(ids=tuple(ids), authors=bos + text * (len(ids) - 1))
+    return EncodedPrompt(ids=tuple(ids), authors=bos + text * (len(ids) - len(bos)))
 
 
 def encode_chat(

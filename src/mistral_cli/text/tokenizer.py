@@ -17,7 +17,7 @@ from mistral_cli.text.tokenizer_files import (
     refuse_stand_in,
 )
 from mistral_cli.text.versions import Signs, chosen_version, find_version
-from mistral_cli.text.vocabulary import SentencePieceVocabulary, without_surrogates
+from mistral_cli.text.vocabulary import NO_TOKEN, SentencePieceVocabulary, without_surrogates
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -63,12 +63,12 @@ class Tokenizer:
 
     @property
     def bos_id(self) -> int:
-        """The id that begins every sequence."""
+        """The id that begins every sequence; ``NO_TOKEN`` where none does."""
         return self.vocabulary.bos_id
 
     @property
     def eos_id(self) -> int:
-        """The id that ends an answer."""
+        """The id that ends an answer; ``NO_TOKEN`` where the tokenizer's files name none."""
         return self.vocabulary.eos_id
 
     @property
@@ -84,7 +84,7 @@ class Tokenizer:
     def encode(self, text: str, bos: bool = False) -> list[int]:
         """Return the ids of ``text``; control tokens typed in it stay text, lone surrogates become U+FFFD."""
         ids = self.vocabulary.encode(without_surrogates(text))
-        return [self.bos_id, *ids] if bos else ids
+        return [self.bos_id, *ids] if bos and self.bos_id != NO_TOKEN else ids
 
     def decode(self, ids: Sequence[int]) -> str:
         """Return the text of ``ids``; control ids have none."""

@@ -45,6 +45,8 @@ class ChatFiles:
     """The Jinja template."""
     bos_token: str = ""
     eos_token: str = ""
+    adds_bos: bool | None = None
+    """Whether a text begins with the BOS token; None where nothing says so."""
     added: Mapping[str, int] = field(default_factory=dict)
     """Tokens added to the vocabulary, with their ids."""
 
@@ -103,6 +105,7 @@ def read_chat_files(folder: Path) -> ChatFiles:
         template=_template(folder, config),
         bos_token=_content(config.get("bos_token")),
         eos_token=_content(config.get("eos_token")),
+        adds_bos=adds if isinstance(adds := config.get("add_bos_token"), bool) else None,
         added=_added_tokens(folder, config),
     )
 

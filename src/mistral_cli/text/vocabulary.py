@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 WORD_SPACE = "\u2581"
 """What sentencepiece writes for a space."""
+NO_TOKEN = -1
+"""The id of a BOS or EOS that a vocabulary does not have, as sentencepiece says it."""
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -45,12 +47,12 @@ class Vocabulary(Protocol):
 
     @property
     def bos_id(self) -> int:
-        """The id that begins every sequence."""
+        """The id that begins every sequence; ``NO_TOKEN`` where none does."""
         ...
 
     @property
     def eos_id(self) -> int:
-        """The id that ends an answer."""
+        """The id that ends an answer; ``NO_TOKEN`` where only the model's ``generation_config.json`` names one."""
         ...
 
     @property

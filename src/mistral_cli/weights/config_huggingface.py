@@ -5,15 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mistral_cli.model.args import ModelArgs, MoeArgs
+from mistral_cli.weights.prequantized import own_scheme
 from mistral_cli.weights.rope_settings import rope_theta
 
 if TYPE_CHECKING:
     from mistral_cli.weights.config_fields import ConfigFields
 
-_CLASSES = {"mistral": "MistralForCausalLM", "ministral": "MinistralForCausalLM", "mixtral": "MixtralForCausalLM"}
+CLASSES = {"mistral": "MistralForCausalLM", "ministral": "MinistralForCausalLM", "mixtral": "MixtralForCausalLM"}
 """``model_type`` -> the class of transformers that computes as we do. Ministral is Mistral with a window per layer."""
-
-_QUANTIZATIONS = {"gptq": "GPTQ", "awq": "AWQ", "fp8": "FP8", "fbgemm_fp8": "FP8", "hqq": "HQQ", "aqlm": "AQLM"}
 
 _BIASES = ("attention_bias", "mlp_bias", "qkv_bias", "use_bias", "bias")
 
@@ -55,11 +54,11 @@ def _kind(fields: ConfigFields) -> str:
     if architectures is not None and not isinstance(architectures, list):
         raise fields.wrong("architectures", "a list")
     architecture = architectures[0] if architectures else None
-    kind = named or next((key for key, value in _CLASSES.items() if value == architecture), None)
+    kind = named or next((key for key, value in CLASSES.items() if value == architecture), None)
     if kind is None and architecture is None:
         raise fields.missing("model_type")
-    if kind not in _CLASSES or architecture not in (None, _CLASSES[kind]):
-        stranger = architecture if architecture not in (None, *_CLASSES.values()) else kind
+    if kind not in CLASSES or architecture not in (None, CLASSES[kind]):
+        stranger = architecture if architecture not in (None, *CLASSES.values()) else kind
         raise fields.refused(
             f"describes the architecture {stranger!s:.60}, but only Mistral and Mixtral can be computed"
         )
@@ -67,7 +66,7 @@ def _kind(fields: ConfigFields) -> str:
 
 
 def _refuse_others(fields: ConfigFields) -> None:
-    _refuse_quantization(fields)
+    own_scheme(fields)
     activation = fields.word("hidden_act")
     if activation not in (None, "silu", "swish"):
         raise fields.refused(f"has the activation {activation!r:.60}, but only silu can be computed")
@@ -76,16 +75,6 @@ def _refuse_others(fields: ConfigFields) -> None:
             raise fields.refused(f"sets {key}, but Mistral's layers have no biases")
     if fields.get("auto_map") is not None:
         raise fields.refused("wants code of its own to be run (auto_map), which is never done")
-
-
-def _refuse_quantization(fields: ConfigFields) -> None:
-    for key in ("quantization_config", "compression_config"):
-        section = fields.section(key)
-        if section is None:
-            continue
-        method = section.get("quant_method") or ("bitsandbytes" if "load_in_4bit" in section.values else "unknown")
-        name = _QUANTIZATIONS.get(str(method).lower(), str(method))
-        raise fields.refused(f"describes weights quantized with {name:.60}, which cannot be read")
 
 
 def _head_dim(fields: ConfigFields) -> int:

@@ -1,0 +1,99 @@
+"""Which back end loads a model, and why. Imports the one that does, and no other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mistral_cli.errors import UsageError
+from mistral_cli.weights.architecture import foreign_architecture
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from mistral_cli.backends.hf import HfBackend
+    from mistral_cli.backends.native import NativeBackend
+    from mistral_cli.weights.quantized_cache import QuantizedCache
+
+NATIVE, HF = "native", "hf"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """Who loads a model."""
+
+    backend: str
+    """``NATIVE`` or ``HF``."""
+    notice: str = ""
+    """What the user should be told about it, one line; empty where it was asked for or is the usual."""
+
+
+def choose_backend(path: Path, asked: str | None) -> Choice:
+    """Return who loads the model in the folder ``path``: whoever was asked for, else us where we can compute it.
+
+    Raises:
+        UsageError: no back end of that name.
+        ModelNotFoundError, CheckpointError: as ``foreign_architecture`` does.
+    """
+    if asked is not None:
+        if asked not in (NATIVE, HF):
+            raise UsageError(f"--backend is {asked!a:.40}, but must be {NATIVE} or {HF}.")
+        return Choice(backend=asked)
+    architecture = foreign_architecture(path)
+    if architecture is None:
+        return Choice(backend=NATIVE)
+    return Choice(
+        backend=HF, notice=f"{architecture} is neither Mistral nor Mixtral: transformers runs it (backend hf)."
+    )
+
+
+def load_backend(  # noqa: PLR0913 (the options of a model)
+    backend: str,
+    path: Path,
+    *,
+    name: str,
+    dtype: str | None,
+    device: str | None,
+    context: int | None,
+    template: str | None,
+    quantize: str | None,
+    kv: str,
+    offload: Path,
+    cache: QuantizedCache | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> NativeBackend | HfBackend:
+    """Load the model in the folder ``path`` as ``load_native`` or ``load_hf`` does; raises what they do.
+
+    Raises:
+        UsageError: an option that this back end does not have.
+    """
+    if backend == NATIVE:
+        from mistral_cli.backends.native import load_native  # noqa: PLC0415 (one of the two is enough)
+
+        return load_native(
+            path,
+            name=name,
+            dtype=dtype,
+            device=device,
+            context=context,
+            template=template,
+            quantize=quantize,
+            kv=kv,
+            cache=cache,
+            progress=progress,
+        )
+    if kv != "none":
+        raise UsageError(f"--kv {kv} cannot be used with --backend hf, which keeps keys and values as they are.")
+    from mistral_cli.backends.hf import load_hf  # noqa: PLC0415
+
+    return load_hf(
+        path,
+        name=name,
+        dtype=dtype,
+        device=device,
+        context=context,
+        template=template,
+        quantize=quantize,
+        offload=offload,
+    )
