@@ -70,8 +70,6 @@ def test_a_plain_rope_scaling_is_read(tmp_path: Path, settings: object) -> None:
         ({"quantization_config": {"quant_method": "gptq", "bits": 4}}, "GPTQ"),
         ({"quantization_config": {"quant_method": "awq"}}, "AWQ"),
         ({"quantization_config": {"quant_method": "fp8"}}, "FP8"),
-        ({"quantization_config": {"quant_method": "bitsandbytes", "load_in_4bit": True}}, "bitsandbytes"),
-        ({"quantization_config": {"load_in_4bit": True}}, "bitsandbytes"),
         ({"quantization_config": {"quant_method": "compressed-tensors"}}, "compressed-tensors"),
         ({"layer_types": ["full_attention", "chunked_attention"]}, "chunked_attention"),
     ],

@@ -19,8 +19,9 @@ from mistral_cli.backends.many import Request
 from mistral_cli.contract import ModelInfo, TokensDone
 from mistral_cli.engine.batch import NEVER, TokenRequest
 from mistral_cli.engine.device import choose_device
-from mistral_cli.engine.generate import ROWS, NativeEngine
-from mistral_cli.engine.plan import plan_context
+from mistral_cli.engine.generate import NativeEngine
+from mistral_cli.engine.plan import Plan, plan_context
+from mistral_cli.engine.plan_rows import ROWS, plan_rows
 from mistral_cli.errors import ContextError, MistralError, UsageError
 from mistral_cli.model.cache import KINDS, PLAIN
 from mistral_cli.text.stream import TextStream
@@ -33,6 +34,7 @@ from mistral_cli.weights.files import find_files, read_tensors
 from mistral_cli.weights.formats import main_dtype
 from mistral_cli.weights.mapped_tensors import STORED
 from mistral_cli.weights.methods import NONE, choose_method, method_reasons
+from mistral_cli.weights.prequantized import stated_scheme
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -43,6 +45,9 @@ if TYPE_CHECKING:
     from mistral_cli.text.tokenizer import Tokenizer
     from mistral_cli.weights.files import CheckpointFiles
     from mistral_cli.weights.quantized_cache import QuantizedCache
+
+_SIZES_OF = {"fp4": "nf4"}
+"""What checkpoints may be quantized to that we do not quantize to -> what takes as many bytes."""
 
 
 def load_native(  # noqa: PLR0913 (the options of a model)
@@ -55,6 +60,7 @@ def load_native(  # noqa: PLR0913 (the options of a model)
     template: str | None = None,
     quantize: str | None = None,
     kv: str = PLAIN,
+    batch: int | None = None,
     cache: QuantizedCache | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> NativeBackend:
@@ -70,6 +76,8 @@ def load_native(  # noqa: PLR0913 (the options of a model)
         quantize: none, nf4, int8 or int4: how the linear layers hold their weights; all else is in ``dtype``. By
             default see ``default_scheme``, where something computes that on the device.
         kv: none or int8: how the cache holds keys and values.
+        batch: answers that ``stream_many`` makes side by side, each with a cache of its own; by default see
+            ``plan_rows``.
         cache: where quantized weights are kept for the next start; None: nowhere.
         progress: called after each tensor that is read and quantized with the bytes read and the bytes of all.
 
@@ -85,12 +93,18 @@ def load_native(  # noqa: PLR0913 (the options of a model)
         raise UsageError(f"--kv is {kv!a:.40}, but must be {' or '.join(KINDS)}.")
     files = find_files(folder)
     args, number = read_args(files.config), _choose_dtype(dtype, files, where)
-    scheme = quantize or _default_scheme(args, files, where)
+    own = stated_scheme(files.config)
+    if own and quantize not in (None, own):
+        reason = f"--quantize {quantize} cannot be used: these weights are quantized to {own} already."
+        raise UsageError(reason, f"Leave it out, or set it to {own}.")
+    scheme = own or quantize or _default_scheme(args, files, where)
     tokenizer = load_tokenizer(folder, template=template)
     check_vocabulary(tokenizer, args.vocab_size)
     config = read_generation_config(folder)
-    tokens = plan_context(args, dtype=number, device=where, asked=context, quantize=scheme, kv=kv)
-    model = load_model(folder, number, where, progress, quantize=scheme, cache=cache)
+    sizes = _SIZES_OF.get(scheme, scheme)
+    tokens = plan_context(args, dtype=number, device=where, asked=context, quantize=sizes, kv=kv)
+    rows = plan_rows(Plan(args=args, dtype=number, device=where, quantize=sizes, kv=kv), tokens, batch)
+    model = load_model(folder, number, where, progress, quantize=NONE if own else scheme, cache=cache)
     model.kv = kv
     engine = NativeEngine(
         model,
@@ -110,7 +124,7 @@ def load_native(  # noqa: PLR0913 (the options of a model)
         quantization=scheme,
         kv=kv,
     )
-    return NativeBackend(engine=engine, tokenizer=tokenizer, info=info, defaults=config.sampling)
+    return NativeBackend(engine=engine, tokenizer=tokenizer, info=info, defaults=config.sampling, rows=rows)
 
 
 def _default_scheme(args: ModelArgs, files: CheckpointFiles, device: torch.device) -> str:

@@ -140,7 +140,9 @@ def pack(codes: Tensor, scales: Tensor, scheme: Scheme, shape: tuple[int, int]) 
     return packed
 
 
-def restore_scales(codes: Tensor, levels: Tensor, scales: Tensor, offset: Tensor | float) -> Tensor:
+def restore_scales(
+    codes: Tensor, levels: Tensor, scales: Tensor, offset: Tensor | float, *, block: int = 256
+) -> Tensor:
     """Return the scales that double quantization wrote as 8-bit codes, blocks of 256 to a scale of their own.
 
     Args:
@@ -148,9 +150,10 @@ def restore_scales(codes: Tensor, levels: Tensor, scales: Tensor, offset: Tensor
         levels: (256,) ``nested_quant_map``.
         scales: (n / 256, rounded up) ``nested_absmax``.
         offset: ``nested_offset``.
+        block: ``nested_blocksize``.
     """
     codes = codes.flatten()
-    return levels.float()[codes.long()] * scales.float().repeat_interleave(256)[: len(codes)] + offset
+    return levels.float()[codes.long()] * scales.float().repeat_interleave(block)[: len(codes)] + offset
 
 
 def unpack(packed: Packed) -> Tensor:

@@ -15,6 +15,7 @@ from torch import nn
 
 from mistral_cli.errors import CheckpointError, UsageError
 from mistral_cli.model.transformer import Mistral
+from mistral_cli.weights.bitsandbytes_checkpoint import take_over
 from mistral_cli.weights.config import read_args
 from mistral_cli.weights.files import find_files, read_tensors
 from mistral_cli.weights.formats import EMBEDDING, LM_HEAD, main_dtype, match_tensors
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from mistral_cli.weights.files import CheckpointFiles
     from mistral_cli.weights.formats import Source
     from mistral_cli.weights.methods import Method
+    from mistral_cli.weights.prequantized import Quantized
     from mistral_cli.weights.quantized_cache import QuantizedCache
 
 __all__ = ["DTYPES", "load_model", "read_args"]
@@ -119,12 +121,20 @@ class _Reading:
             OutOfMemoryError: the device has no room for the next.
         """
         packed = quantizable(self.args, self.method) if self.method else {}
+        shapes = self.args.tensor_shapes()
         for name, source, content in stream(self._sources(), self.progress):
             layer = name.removesuffix(".weight")
-            if self.method and layer in packed:
+            if source.quantized:
+                yield layer, self._taken_over(source.quantized, shapes[name])
+            elif self.method and layer in packed:
                 yield layer, self.method.quantize(readable(source, content, self.dtype), self.device, self.dtype)
             else:
                 yield name, filled(source, content, self.dtype, self.device)
+
+    def _taken_over(self, layer: Quantized, shape: tuple[int, ...]) -> nn.Module:
+        """Return a layer that is quantized already; its tensors may lie in several files."""
+        parts = {key: stored_tensor(part, map_file(part.file)) for key, part in layer.parts.items()}
+        return take_over(layer, parts, (shape[0], shape[1]), self.device, self.dtype)
 
     def _sources(self) -> dict[str, Source]:
         sources = match_tensors(read_tensors(self.files), self.args, self.files.config.parent)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from mistral_cli.errors import CheckpointError
+from mistral_cli.weights.prequantized import is_part, take_quantized
 from mistral_cli.weights.safetensors_header import DTYPE_BYTES, TensorInfo
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mistral_cli.model.args import ModelArgs
+    from mistral_cli.weights.prequantized import Quantized
 
 READABLE = ("BF16", "F16", "F32", "F64")
 """Types of weights that are read, in the words of safetensors."""
@@ -55,6 +57,8 @@ class Source:
     """Where one tensor of the model comes from."""
 
     tensor: TensorInfo
+    quantized: Quantized | None = None
+    """Where the layer is quantized already: all its tensors, and what they mean."""
     interleaved_heads: int = 0
     """Where not 0: so many heads' rows are in Mistral's rotary order (x0 y0 x1 y1 …), ours is x0 x1 … y0 y1 …"""
 
@@ -68,24 +72,34 @@ def match_tensors(tensors: Mapping[str, TensorInfo], args: ModelArgs, folder: Pa
         CheckpointError: tensors are missing, unexpected, of another shape or of a type that is not read; the message
             names five at most.
     """
-    found = _split_fused_experts(tensors)
+    plain, quantized = take_quantized(tensors)
+    found = _split_fused_experts(plain)
     is_mistral = any(name.endswith(".attention.wq.weight") for name in found)
     shapes = dict(args.tensor_shapes())
     theirs = {name: mistral_name(name) if is_mistral else name for name in (*shapes, LM_HEAD)}
     if args.tie_word_embeddings and theirs[LM_HEAD] in found:
         shapes[LM_HEAD] = shapes[EMBEDDING]
     expected = {theirs[name]: shape for name, shape in shapes.items()}
-    _check(found, expected, folder)
+    _check(found, expected, quantized, folder)
     heads = {"q_proj": args.n_heads, "k_proj": args.n_kv_heads} if is_mistral else {}
     return {
-        name: Source(tensor=found[theirs[name]], interleaved_heads=heads.get(name.split(".")[-2], 0)) for name in shapes
+        name: Source(
+            tensor=found[theirs[name]],
+            quantized=quantized.get(theirs[name]),
+            interleaved_heads=heads.get(name.split(".")[-2], 0),
+        )
+        for name in shapes
     }
 
 
 def main_dtype(tensors: Iterable[TensorInfo]) -> str:
-    """Return the type that most of the bytes have, in safetensors' word: the checkpoint's own."""
+    """Return the type that most of the bytes have, in safetensors' word: the checkpoint's own.
+
+    Where there are quantized layers, those beside them count.
+    """
     nbytes: dict[str, int] = {}
-    for tensor in tensors:
+    stored = [tensor for tensor in tensors if not is_part(tensor.name)]
+    for tensor in [tensor for tensor in stored if tensor.dtype in READABLE] or stored:
         nbytes[tensor.dtype] = nbytes.get(tensor.dtype, 0) + tensor.nbytes
     return max(nbytes, key=nbytes.__getitem__)
 
@@ -127,12 +141,20 @@ def _parts(prefix: str, fused: str, tensor: TensorInfo) -> list[TensorInfo]:
     ]
 
 
-def _check(found: Mapping[str, TensorInfo], expected: Mapping[str, tuple[int, ...]], folder: Path) -> None:
+def _check(
+    found: Mapping[str, TensorInfo],
+    expected: Mapping[str, tuple[int, ...]],
+    quantized: Mapping[str, Quantized],
+    folder: Path,
+) -> None:
     problems = [f"{name} is missing" for name in expected if name not in found]
     for name, tensor in found.items():
         shape = expected.get(name)
         if shape is None and not _HARMLESS.search(name):
             problems.append(f"{name:.120} is not part of the model")
+        elif shape is not None and name in quantized:
+            problem = quantized[name].problem(shape)
+            problems += [f"{name} {problem}"] if problem else []
         elif shape is not None and tensor.shape != shape:
             problems.append(f"{name} has the shape {list(tensor.shape)}, not {list(shape)}")
         elif shape is not None and tensor.dtype not in READABLE:

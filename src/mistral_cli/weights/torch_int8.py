@@ -17,7 +17,8 @@ _FEW = 4
 """Rows up to which torch's own product of 8-bit weights is the faster way (one 14336 × 4096: 8 ms for 1, 16 for 8)."""
 _PIECE = 1024
 """Outputs that become numbers at once for more rows: few enough to stay in the processor's cache."""
-_DTYPES = (torch.bfloat16, torch.float16, torch.float32)
+DTYPES = (torch.bfloat16, torch.float16, torch.float32)
+"""What torch's product computes in."""
 
 
 class Int8Linear(FrozenLinear):
@@ -60,7 +61,7 @@ def quantize(weight: Tensor, device: torch.device, dtype: torch.dtype) -> Int8Li
     """Return a layer of ``weight`` (outputs, inputs), on ``device``, that computes in ``dtype``."""
     weight = weight.to(device, torch.float32)
     # rounded to what they are kept in before anything is divided by them
-    scales = (weight.abs().amax(1) / 127).clamp(min=1e-30).to(dtype if dtype in _DTYPES else torch.float32)
+    scales = (weight.abs().amax(1) / 127).clamp(min=1e-30).to(dtype if dtype in DTYPES else torch.float32)
     codes = torch.cat(
         [
             (piece / scale.float().unsqueeze(1)).round_().clamp_(-127, 127).to(torch.int8)
