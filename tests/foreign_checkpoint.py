@@ -48,8 +48,8 @@ def write_foreign(folder: Path, kind: str = "llama", *, template: str | None = C
         model = AutoModelForCausalLM.from_config(built, dtype=torch.float32)
     with torch.no_grad():
         for name, weight in model.named_parameters():
-            if weight.dim() > 1 and "embed" not in name:
-                weight.mul_(8)
+            if weight.dim() > 1 and ("embed" not in name or "embed_out" in name):
+                weight.mul_(16)
     model.save_pretrained(folder)
     write_tokenizer(folder, template)
     return folder
