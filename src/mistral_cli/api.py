@@ -17,6 +17,7 @@ from mistral_cli.settings.options import SAMPLING
 from mistral_cli.settings.places import places
 from mistral_cli.text.messages import build_conversation
 from mistral_cli.weights.hub import default_model, resolve
+from mistral_cli.weights.quantized_cache import FOLDER, QuantizedCache
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,7 +76,8 @@ def load(  # noqa: PLR0913 (the options of a model)
         context: tokens that fit, prompt and answer together; by default the least of what the model was made for,
             8,192 and what fits in the free memory.
         quantize: none, nf4, int8 or int4: hold the weights of the linear layers in 4 or 8 bits, quantized as they are
-            read; by default none.
+            read and kept on the disk for the next time (``mistral cache``); by default nf4 for a model of 3 billion
+            parameters or more that is not quantized already, else none.
         kv: none or int8: hold keys and values in 8 bits, for twice the context in the same memory; by default none.
 
     Raises:
@@ -102,6 +104,7 @@ def load(  # noqa: PLR0913 (the options of a model)
         quantize=settings.quantize,
         kv=settings.kv,
         offload=places().cache / "offload",
+        cache=QuantizedCache(folder=places().cache / FOLDER, limit=settings.cache_limit, warn=warnings.warn),
     )
     return LLM(loaded, SamplingParams().with_values({**loaded.defaults, **settings.given(*SAMPLING)}))
 

@@ -53,6 +53,8 @@ def test_every_option_can_stand_in_the_config_file_and_in_the_environment(name: 
         "logit_bias": "{ 5 = -1.5 }",
         "dtype": '"float32"',
         "quantize": '"nf4"',
+        "kv": '"int8"',
+        "backend": '"hf"',
         "order": '"temperature-last"',
         "color": '"never"',
     }
@@ -104,6 +106,10 @@ def test_a_number_out_of_its_range_is_refused_with_the_file_and_the_line(home: d
         ("logit_bias", {"1": float("inf")}, "ID=BIAS"),
         ("stop", ["a", ""], "text of one character or more"),
         ("threads", 0, "1 or more"),
+        ("cache_limit", "40 parsecs", "a number of bytes, such as 40GB"),
+        ("cache_limit", "-1", "a number of bytes"),
+        ("cache_limit", 1.5, "a number of bytes"),
+        ("cache_limit", True, "a number of bytes"),
         ("dtype", "int3", "bfloat16, float16, float32 or float64"),
     ],
 )
@@ -112,6 +118,23 @@ def test_a_value_of_the_wrong_kind_is_told_what_it_must_be(
 ) -> None:
     with pytest.raises(UsageError, match=f"must be {expected}"):
         load_settings({name: value}, home)
+
+
+@pytest.mark.parametrize(
+    ("value", "nbytes"),
+    [
+        (5000, 5000),
+        ("0", 0),
+        ("40GB", 40 * 10**9),
+        ("40 gb", 40 * 10**9),
+        ("1.5T", 1.5 * 10**12),
+        ("2GiB", 2 * 2**30),
+        ("7 kB", 7000),
+        ("12 MiB", 12 * 2**20),
+    ],
+)
+def test_a_number_of_bytes_may_have_a_unit(value: object, nbytes: int, home: dict[str, str]) -> None:
+    assert load_settings({"cache_limit": value}, home).cache_limit == nbytes
 
 
 def test_a_wrong_variable_is_named(home: dict[str, str]) -> None:

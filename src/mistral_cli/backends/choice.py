@@ -60,6 +60,7 @@ def load_backend(  # noqa: PLR0913 (the options of a model)
     quantize: str | None,
     kv: str,
     offload: Path,
+    batch: int | None = None,
     cache: QuantizedCache | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> NativeBackend | HfBackend:
@@ -80,6 +81,7 @@ def load_backend(  # noqa: PLR0913 (the options of a model)
             template=template,
             quantize=quantize,
             kv=kv,
+            batch=batch,
             cache=cache,
             progress=progress,
         )

@@ -13,6 +13,7 @@ from mistral_cli.errors import ContextError
 from mistral_cli.settings.options import SAMPLING, Settings
 from mistral_cli.settings.places import places
 from mistral_cli.ui.console import Console
+from mistral_cli.ui.progress import ByteBar
 
 
 def open_backend(settings: Settings, console: Console, prompt: Prompt | None = None) -> Backend:
@@ -33,7 +34,7 @@ def open_backend(settings: Settings, console: Console, prompt: Prompt | None = N
         _refuse_too_long(prompt, path, settings)
     which = _choose(path, settings, console)
     console.status(f"Loading {name} …")
-    return _load(name, path, settings, which)
+    return _load(name, path, settings, which, console)
 
 
 def _say_what_was_chosen(name: str, console: Console) -> None:
@@ -71,10 +72,11 @@ def _choose(path: Path, settings: Settings, console: Console) -> str:
     return choice.backend
 
 
-def _load(name: str, path: Path, settings: Settings, which: str) -> Backend:
+def _load(name: str, path: Path, settings: Settings, which: str, console: Console) -> Backend:
     import torch
 
     from mistral_cli.backends.choice import load_backend
+    from mistral_cli.commands.cache import open_cache
 
     ENDING.check()
     torch.set_num_threads(settings.threads or granted_cores())
@@ -88,8 +90,12 @@ def _load(name: str, path: Path, settings: Settings, which: str) -> Backend:
         template=settings.template,
         quantize=settings.quantize,
         kv=settings.kv,
+        batch=settings.batch if settings.lines else None,
         offload=places().cache / "offload",
+        cache=open_cache(settings, console),
+        progress=ByteBar(console=console, label=f"Loading {name}").update,
     )
+    console.clear_status()
     ENDING.check()
     torch.set_num_threads(choose_threads(settings.threads, backend.info.parameters))
     return backend

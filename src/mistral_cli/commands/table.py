@@ -46,6 +46,20 @@ COMMANDS: Final = (
         "Show the tokens that would be sent to a model.",
         ('mistral tokens "Hello there"', "mistral tokens --messages conversation.json --json"),
     ),
+    Command(
+        "bench",
+        "mistral_cli.commands.bench",
+        "bench",
+        "Measure how fast a model runs here.",
+        ("mistral bench builtin --quick", "mistral bench --random 7b --quantize nf4"),
+    ),
+    Command(
+        "cache",
+        "mistral_cli.commands.cache",
+        "cache",
+        "Show or free the quantized copies of models.",
+        ("mistral cache list", "mistral cache remove Mistral-7B-Instruct-v0.3", "mistral cache clear"),
+    ),
     Command("doctor", "mistral_cli.commands.doctor", "doctor", "Check this installation and say what to mend."),
 )
 """Every command, in the order of the help. A command returns its exit code, or None for 0."""

@@ -154,6 +154,7 @@ class Settings:
     prefix: str = _option(_text, "")
     raw: bool = _option(_switch, False)
     lines: bool = _option(_switch, False)
+    batch: int | None = _option(_natural)
     # which model, and how it runs
     model: str | None = _option(_path)
     revision: str | None = _option(_text)

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
     from mistral_cli.weights.quantized_file import Identity
 
+FOLDER = "quantized"
+"""What the folder of the copies is called where caches live."""
+
 SUFFIX, PARTIAL = ".safetensors", ".partial"
 
 

@@ -1,0 +1,56 @@
+"""The bar of long work: late, seldom, by bytes, and on a terminal alone."""
+
+from __future__ import annotations
+
+from fakes import fake_console
+from mistral_cli.ui.progress import ByteBar
+
+GB = 10**9
+
+
+class Clock:
+    """Tells the time that it is set to."""
+
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def shown(seconds: list[float], *, is_terminal: bool = True, columns: int = 100) -> str:
+    """Let a tenth of ten gigabytes be done at each of these times; return what stands on stderr."""
+    console, clock = fake_console(), Clock()
+    console.err.can_redraw = is_terminal
+    console.err.measure = lambda: columns
+    bar = ByteBar(console=console, label="Loading seven", clock=clock)
+    for number, second in enumerate(seconds, 1):
+        clock.now = 100.0 + second
+        bar.update(number * GB, 10 * GB)
+    return console.err.file.text
+
+
+def test_work_of_less_than_half_a_second_shows_nothing() -> None:
+    assert shown([0.1, 0.2, 0.3, 0.4, 0.49]) == ""
+
+
+def test_later_it_tells_share_bytes_and_time_left() -> None:
+    text = shown([2.0, 4.0, 6.0])
+    assert "Loading seven  ━━━━━━━━━─────────────────────   30%  3.0 of 10.0 GB  14 s left" in text
+
+
+def test_long_times_are_minutes() -> None:
+    assert "9 min left" in shown([60.0])
+
+
+def test_it_is_drawn_ten_times_a_second_at_most() -> None:
+    assert shown([1.0, 1.01, 1.02, 1.2]).count("Loading") == 2
+
+
+def test_a_narrow_terminal_has_no_bar_but_the_numbers() -> None:
+    text = shown([1.0], columns=50)
+    assert "━" not in text
+    assert "1.0 of 10.0 GB" in text
+
+
+def test_without_a_terminal_nothing_is_shown() -> None:
+    assert shown([1.0, 2.0], is_terminal=False) == ""
