@@ -54,6 +54,13 @@ COMMANDS: Final = (
         ("mistral bench builtin --quick", "mistral bench --random 7b --quantize nf4"),
     ),
     Command(
+        "quantize",
+        "mistral_cli.commands.quantize",
+        "quantize",
+        "Hold a model's weights in fewer bits, ahead of time.",
+        ("mistral quantize ./my-model", "mistral quantize ./my-model --to int8 -o ./my-model-int8"),
+    ),
+    Command(
         "cache",
         "mistral_cli.commands.cache",
         "cache",

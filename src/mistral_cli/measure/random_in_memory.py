@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from mistral_cli.model.transformer import Mistral, draw
 from mistral_cli.weights.allocate import allocate
+from mistral_cli.weights.fuse import fuse
 from mistral_cli.weights.quantize import quantizable
 
 if TYPE_CHECKING:
@@ -53,7 +54,8 @@ def random_in_memory(
             owner, _, leaf = name.rpartition(".")
             setattr(model.get_submodule(owner), leaf, nn.Parameter(makers.weight(shape), requires_grad=False))
         progress(done, len(shapes))
-    return model.eval()
+    fuse(model.eval())
+    return model
 
 
 class _Makers:

@@ -1,7 +1,7 @@
 """Checkpoints of random weights: the shape and the files of a real model, none of its sense.
 
 Speed and memory do not depend on the values, so whoever has no weights can still measure. Tensor by tensor, so that a
-model of any size needs the memory of its largest tensor. Knows no tokenizer: what is written can be timed, not read.
+model of any size needs the memory of its largest tensor. Knows no tokenizer but the name of one that fits in size.
 """
 
 from __future__ import annotations
@@ -43,6 +43,9 @@ SHAPES: Mapping[str, Callable[[], ModelArgs]] = {
 }
 """Name -> shape."""
 
+TOKENIZERS = {32000: "v1", 32768: "v3", 131072: "v3-tekken"}
+"""Size of the vocabulary -> the official tokenizer that goes with it, as ``mistral_cli_tokenizer`` names it."""
+
 _DTYPES = {torch.bfloat16: "BF16", torch.float16: "F16", torch.float32: "F32", torch.float64: "F64"}
 
 
@@ -60,6 +63,8 @@ class RandomModel:
     layout: Layout = "huggingface"
     shard_bytes: int = 4 * 10**9
     """Bytes of one Hugging Face shard at most, unless one tensor has more."""
+    tokenizer: bool = False
+    """Whether the Hugging Face config names the tokenizer of ``TOKENIZERS``, so that text can go in."""
 
     def __post_init__(self) -> None:
         """Check the dtype."""
@@ -171,6 +176,8 @@ def _huggingface_config(model: RandomModel) -> dict[str, object]:
         "bos_token_id": 1,
         "eos_token_id": 2,
     }
+    if model.tokenizer:
+        config["mistral_cli_tokenizer"] = TOKENIZERS[args.vocab_size]
     if args.moe is not None:
         config["num_local_experts"] = args.moe.num_experts
         config["num_experts_per_tok"] = args.moe.num_experts_per_tok

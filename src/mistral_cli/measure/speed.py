@@ -5,18 +5,22 @@ Ids are drawn at random: speed does not depend on what they mean. Greedy, so tha
 
 from __future__ import annotations
 
+import time
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import torch
 
-from mistral_cli.contract import SamplingParams, TokensDone
+from mistral_cli.contract import SamplingParams, TokenDrawn, TokensDone
+from mistral_cli.engine.batch import TokenRequest
 from mistral_cli.measure.figures import Figure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from mistral_cli.contract import Engine
+    from mistral_cli.engine.generate import NativeEngine
 
 Kind = Literal["prefill", "decode", "batch"]
 
@@ -90,6 +94,30 @@ def measure_speed(engine: Engine, vocab_size: int, plan: Plan, notify: Callable[
         notify(f"Decoding after {depth:,} tokens …")
         runs = [_answer(engine, text[:depth], plan.tokens + 1) for _ in range(plan.repeat + 1)]
         yield Row(kind="decode", tokens=depth, seconds=Figure(tuple(1 / done.tokens_per_second for done in runs[1:])))
+
+
+def measure_batch(engine: NativeEngine, vocab_size: int, rows: int, plan: Plan, notify: Callable[[str], None]) -> Row:
+    """Return the row of ``rows`` short prompts decoded side by side, run once before it is measured."""
+    ids = _Ids(vocab_size)
+    notify(f"Decoding {rows} answers side by side …")
+    runs = [_batch_step(engine, [ids.draw(SHORT) for _ in range(rows)], plan.tokens) for _ in range(plan.repeat + 1)]
+    return Row(kind="batch", tokens=SHORT, seconds=Figure(tuple(runs[1:])), rows=rows)
+
+
+def _batch_step(engine: NativeEngine, prompts: list[list[int]], tokens: int) -> float:
+    """Return the seconds of one step while every row decodes: none is read any more, and none has ended."""
+    params = SamplingParams(temperature=0, max_tokens=2 * tokens)
+    times: list[list[float]] = [[] for _ in prompts]
+    requests = [TokenRequest(prompt=ids, params=params) for ids in prompts]
+    with closing(engine.generate_many(requests, rows=len(prompts))) as events:
+        for row, event in events:
+            if isinstance(event, TokenDrawn):
+                times[row].append(time.perf_counter())
+            if min(map(len, times)) > tokens:
+                break
+    started = max(row[0] for row in times)
+    later = [moment for row in times for moment in row if moment > started]
+    return (max(later) - started) * len(prompts) / len(later)
 
 
 class _Ids:

@@ -33,6 +33,8 @@ class Start:
     own_memory: int
     """The most bytes that were the program's own, files that it maps not counted; 0 where the system does not tell."""
     output: bytes
+    mapped: frozenset[Path] = frozenset()
+    """The files of weights that it had mapped when that byte came."""
 
 
 def time_start(command: Sequence[str], environ: Mapping[str, str] | None = None) -> Start:
@@ -47,13 +49,14 @@ def time_start(command: Sequence[str], environ: Mapping[str, str] | None = None)
             assert process.stdout is not None  # noqa: S101 (a pipe was asked for)
             peak = max(_until_first_byte(process))
             seconds = time.perf_counter() - started
+            mapped = _mapped_weights(process.pid)
             output = process.stdout.read()
             peak = max(peak, own_memory(process.pid))
         if process.returncode:
             errors.seek(0)
             said = errors.read().decode(errors="replace").strip().splitlines()
             raise MistralError(f"{Path(command[0]).name} ended with {process.returncode}: {said[-1] if said else ''}")
-    return Start(seconds=seconds, own_memory=peak, output=output)
+    return Start(seconds=seconds, own_memory=peak, output=output, mapped=mapped)
 
 
 @contextlib.contextmanager
@@ -82,6 +85,16 @@ def _until_first_byte(process: subprocess.Popen[bytes]) -> Iterator[int]:
         yield own_memory(process.pid)
         while not selector.select(EVERY):
             yield own_memory(process.pid)
+
+
+def _mapped_weights(pid: int) -> frozenset[Path]:
+    """Return the safetensors files that a process maps (``man 5 proc_pid_maps``)."""
+    try:
+        text = Path(f"/proc/{pid}/maps").read_text(encoding="utf-8", errors="surrogateescape")
+    except OSError:
+        return frozenset()
+    names = (line.split(maxsplit=5)[-1] for line in text.splitlines())
+    return frozenset(Path(name) for name in names if name.endswith(".safetensors"))
 
 
 def own_memory(pid: int | None = None) -> int:

@@ -26,6 +26,20 @@ def weight_bytes_per_token(model: Mistral) -> int:
     return read - sum(_idle_bytes(module) for module in model.modules() if isinstance(module, SparseMoe))
 
 
+def foreign_weight_bytes(model: nn.Module, embedding: nn.Module) -> int:
+    """Return the bytes of weights that a decode step of somebody else's model reads, all experts among them.
+
+    An embedding of its own is not counted; one that is the head, too, is.
+    """
+    tables = {buffer.data_ptr() for buffer in model.buffers()}  # of angles: no weights
+    held = (weight for module in model.modules() for weight in _tensors(module))
+    weights = {weight.data_ptr(): weight for weight in held if weight.data_ptr() not in tables}
+    heads = [module for module in model.modules() if isinstance(module, nn.Linear)]
+    shared = {weight.data_ptr() for head in heads for weight in head.parameters(recurse=False)}
+    own = [weight for weight in _tensors(embedding) if weight.data_ptr() not in shared]
+    return sum(weight.nbytes for weight in weights.values()) - sum(weight.nbytes for weight in own)
+
+
 def _idle_bytes(moe: SparseMoe) -> int:
     """Return the bytes of the experts that a token does not see."""
     experts = sum(_own_bytes(module) for module in moe.experts.modules())

@@ -163,6 +163,11 @@ class Console:
         """Write statistics that were asked for, quiet or not."""
         self._tell(self.err.safe(text))
 
+    def laid_out(self, text: str) -> None:
+        """Write lines to stderr that were laid out and made safe already."""
+        if not self.quiet:
+            self._tell(text)
+
     def status(self, text: str) -> None:
         """Show a line that the next output replaces; nothing where the cursor cannot be moved."""
         if self.err.can_redraw and not self.quiet:
