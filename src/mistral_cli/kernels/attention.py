@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 WIDEST = 256
 """Numbers in a head at most."""
-_TYPES = {torch.float32: 0, torch.bfloat16: 1, torch.int8: 2}
+TYPES = {torch.float32: 0, torch.bfloat16: 1, torch.int8: 2}
 _CALL = struct.Struct("@12qd")
 _SEQUENCE = struct.Struct("@10q")
 _KEEP = struct.Struct("@12q")
@@ -57,7 +57,7 @@ def variants() -> tuple[str, ...]:
 
 
 @functools.cache
-def _best() -> int:
+def best() -> int:
     """Return the number of the variant to use: the first, unless a lesser one is forced."""
     there = variants()
     return there.index(_FOR_PRODUCTS.get(isa(), there[0]))
@@ -65,7 +65,7 @@ def _best() -> int:
 
 def _index(variant: str | None) -> int:
     if variant is None:
-        return _best()
+        return best()
     if variant not in variants():
         message = f"Attention on the CPU has no variant {variant!r} here."
         raise KernelUnavailableError(message, f"There are: {', '.join(variants())}. {FORCE} chooses for all kernels.")
@@ -78,7 +78,7 @@ def readable(query: Tensor, held: Sequence[Held]) -> bool:
         query.dtype in (torch.float32, torch.bfloat16)
         and query.device.type == "cpu"
         and query.shape[3] <= WIDEST
-        and all(part.keys.dtype in _TYPES and part.keys.stride(2) == query.shape[3] for part in held)
+        and all(part.keys.dtype in TYPES and part.keys.stride(2) == query.shape[3] for part in held)
     )
 
 
@@ -108,8 +108,8 @@ def attend(query: Tensor, held: Sequence[Held], *, window: int | None = None, va
         _index(variant),
         torch.get_num_threads(),
         rows,
-        _TYPES[query.dtype],
-        _TYPES[held[0].keys.dtype],
+        TYPES[query.dtype],
+        TYPES[held[0].keys.dtype],
         heads,
         held[0].keys.shape[1],
         tokens,
@@ -162,7 +162,7 @@ def keep(states: Tensor, codes: Tensor, scales: Tensor) -> None:
     load().functions.attention_keep(
         _KEEP.pack(
             states.data_ptr(),
-            _TYPES[states.dtype],
+            TYPES[states.dtype],
             *states.stride()[:2],
             codes.data_ptr(),
             scales.data_ptr(),

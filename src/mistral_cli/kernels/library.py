@@ -35,6 +35,8 @@ _SIGNATURES: dict[str, tuple[Any, str]] = {
     "elementwise_norm": (None, "b"),
     "elementwise_gate": (None, "b"),
     "elementwise_place": (None, "b"),
+    "layers_run": (ctypes.c_int32, "b"),
+    "layers_watch": (None, "p"),
     "attention_variant": (ctypes.c_char_p, "i"),
     "attention_attend": (ctypes.c_int32, "bb"),
     "attention_keep": (None, "b"),

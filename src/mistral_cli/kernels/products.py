@@ -114,7 +114,7 @@ def multiply(
         inputs,
         nibbles.data_ptr(),
         scales.data_ptr(),
-        _integers(scheme).data_ptr(),
+        integers(scheme).data_ptr(),
         1 / (127 * scheme.unit),
     )
     failed = library.functions.products_linear(call)
@@ -134,5 +134,6 @@ def multiply_joined(x: Tensor, layers: Sequence[PackedLinear]) -> tuple[Tensor, 
 
 
 @functools.cache
-def _integers(scheme: Scheme) -> Tensor:
+def integers(scheme: Scheme) -> Tensor:
+    """Return the levels that the products compute with, as they are handed over."""
     return torch.tensor(scheme.integers, dtype=torch.int8)

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from mistral_cli.model.cache import LayerCache
     from mistral_cli.model.layers import Project
 
+    OnLayer = Callable[[], None] | None
+    Run = Callable[[nn.ModuleList, Tensor, "Sequence[Span]", Sequence[KVCache], OnLayer], Tensor]
+
 INITIAL_RANGE = 0.02
 """Weights that nobody loads are drawn uniformly between minus and plus this."""
 
@@ -93,8 +96,9 @@ class Mistral(nn.Module):
         self.kv = PLAIN
         """How new caches hold keys and values, see ``model.cache.KINDS``."""
         self.rope = RotaryTable(args.head_dim, args.rope_theta)
+        self.run: Run = run
         self.project: Project = project
-        """How the head is computed; another way to compute the same may be set."""
+        """How layers and head are computed; another way to compute the same may be set."""
         with torch.device("meta"):  # so that nothing is drawn twice
             self.model = Decoder(args)
             self.lm_head = None if args.tie_word_embeddings else nn.Linear(args.dim, args.vocab_size, bias=False)
@@ -170,7 +174,7 @@ class Mistral(nn.Module):
         cache.check_room(tokens.shape[1])
         hidden = self.model.embed_tokens(tokens)  # (B, T, dim)
         padding = cache.padding if padding is None else padding.to(hidden.device)
-        hidden = self._run(hidden, (self._span(cache, hidden, padding),), (cache,), on_layer)
+        hidden = self.run(self.model.layers, hidden, (self._span(cache, hidden, padding),), (cache,), on_layer)
         cache.padding = padding
         cache.advance(tokens.shape[1])
         return self._logits(hidden[:, -1:] if last_only else hidden), cache
@@ -201,20 +205,11 @@ class Mistral(nn.Module):
                 raise ValueError("Rows are read into caches of one row each, without padding.")
             cache.check_room(tokens.shape[1])
         hidden = self.model.embed_tokens(tokens)  # (B, T, dim)
-        hidden = self._run(hidden, [self._span(cache, hidden, None) for cache in caches], caches, on_layer)
+        spans = [self._span(cache, hidden, None) for cache in caches]
+        hidden = self.run(self.model.layers, hidden, spans, caches, on_layer)
         for cache in caches:
             cache.advance(tokens.shape[1])
         return self._logits(hidden[:, -1:])
-
-    def _run(
-        self, hidden: Tensor, spans: Sequence[Span], caches: Sequence[KVCache], on_layer: Callable[[], None] | None
-    ) -> Tensor:
-        layer_caches = zip(*(cache.layers for cache in caches), strict=True)
-        for layer, own in zip(self.model.layers, layer_caches, strict=True):
-            if on_layer is not None:
-                on_layer()
-            hidden = layer(hidden, spans, own)
-        return hidden
 
     def _span(self, cache: KVCache, hidden: Tensor, padding: Tensor | None) -> Span:
         start, end = cache.length, cache.length + hidden.shape[1]
@@ -232,6 +227,18 @@ class Mistral(nn.Module):
 
     def _tied_head(self, hidden: Tensor) -> Tensor:
         return functional.linear(hidden, self.model.embed_tokens.weight)
+
+
+def run(
+    layers: nn.ModuleList, hidden: Tensor, spans: Sequence[Span], caches: Sequence[KVCache], on_layer: OnLayer
+) -> Tensor:
+    """Put ``hidden`` (B, T, dim) through ``layers``; spans and caches are those of ``Attention``, of all layers."""
+    layer_caches = zip(*(cache.layers for cache in caches), strict=True)
+    for layer, own in zip(layers, layer_caches, strict=True):
+        if on_layer is not None:
+            on_layer()
+        hidden = layer(hidden, spans, own)
+    return hidden
 
 
 @torch.no_grad()

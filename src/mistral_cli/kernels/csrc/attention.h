@@ -39,6 +39,12 @@ struct Call {
   double scale;                     // what scores are multiplied with before their softmax
 };
 
+struct Keep {
+  int64_t from, from_type, head_stride, step_stride;  // strides in elements
+  int64_t codes, scales, code_stride, scale_stride;   // from head to head
+  int64_t heads, steps, width, threads;
+};
+
 struct Job : Call {
   const Sequence *sequences;
 
@@ -60,3 +66,8 @@ struct Variant {
 extern const Variant *const kAvx512Bf16, *const kAvx512, *const kAvx2, *const kPortable;
 
 }  // namespace attention
+
+extern "C" {
+int attention_attend(const attention::Call *call, const attention::Sequence *sequences);
+void attention_keep(attention::Keep *keep);
+}

@@ -1,4 +1,5 @@
 // Keys and values on their way into a cache of codes: one byte a number, one scale for each token and head.
+#include "attention.h"
 #include "floats.h"
 #include "products.h"
 
@@ -12,15 +13,10 @@
 namespace {
 
 using namespace products;
+using attention::Keep;
 
 constexpr int64_t kWidest = 256;
 constexpr int64_t kThreaded = 1 << 16;  // numbers below which waking threads costs more than it saves
-
-struct Keep {
-  int64_t from, from_type, head_stride, step_stride;  // strides in elements
-  int64_t codes, scales, code_stride, scale_stride;   // from head to head
-  int64_t heads, steps, width, threads;
-};
 
 // The greatest magnitude becomes 127. Where it is NaN or infinite so is the scale, and what is decoded is NaN.
 FOR_EACH_LEVEL float round_row(const float *line, int8_t *codes, int64_t width) {

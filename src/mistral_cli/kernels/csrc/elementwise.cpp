@@ -4,6 +4,7 @@
 // contracted), so a row is the same alone and among others, on this machine and on another.
 #include <cmath>
 
+#include "elementwise.h"
 #include "floats.h"
 #include "products.h"
 
@@ -16,7 +17,9 @@
 
 namespace {
 
-using namespace products;
+using namespace elementwise;
+using products::in_parallel;
+using products::kFloat32;
 
 constexpr int64_t kLanes = 16;          // partial sums of a row
 constexpr int64_t kWidest = 1 << 12;    // numbers in a head at most
@@ -39,13 +42,6 @@ inline float exponential(float x) {
   sum = sum * rest * rest + rest + 1.0f;
   return sum * float_of((bits_of(shifted) - 0x4b400000u + 127u) << 23);
 }
-
-// What the entry points are called with: 64-bit words, addresses among them, so that a caller fills them in one go.
-struct Norm {
-  int64_t x, x_type, weight, weight_type, y;
-  int64_t rows, width, threads;
-  double eps;
-};
 
 FOR_EACH_LEVEL void norm_row(const Norm &norm, int64_t row) {
   const int64_t width = norm.width, start = row * width;
@@ -73,10 +69,6 @@ void norm_rows(void *data, int64_t begin, int64_t end) {
   for (int64_t row = begin; row < end; row++) norm_row(*static_cast<const Norm *>(data), row);
 }
 
-struct Gate {
-  int64_t gate, up, count, threads;
-};
-
 FOR_EACH_LEVEL void gate_piece(float *gate, const float *up, int64_t count) {
   for (int64_t i = 0; i < count; i++) gate[i] = gate[i] / (1.0f + exponential(-gate[i])) * up[i];
 }
@@ -87,18 +79,6 @@ void gate_pieces(void *data, int64_t begin, int64_t end) {
   gate_piece(reinterpret_cast<float *>(gate.gate) + first, reinterpret_cast<const float *>(gate.up) + first,
              last - first);
 }
-
-// Heads (H, T, D) of one row, with any strides of heads and steps.
-struct Heads {
-  int64_t from, from_type, head_stride, step_stride;
-  int64_t to, to_type, to_head_stride, to_step_stride;
-  int64_t heads;
-};
-
-struct Place {
-  Heads query, key, value;
-  int64_t cos, sin, steps, width, threads;
-};
 
 FOR_EACH_LEVEL void read(const char *from, int64_t type, float *line, int64_t count) {
   if (type == kFloat32)
@@ -152,22 +132,20 @@ int threads_for(int64_t numbers, int64_t threads) { return numbers < kThreaded ?
 
 extern "C" {
 
-// y (rows, width) in float = weight * x / root of (mean of x squared + eps).
-void elementwise_norm(Norm *norm) {
+void elementwise_norm(const Norm *norm) {
   in_parallel(norm->rows, 1 + norm->rows / (8 * norm->threads), threads_for(norm->rows * norm->width, norm->threads),
-              norm_rows, norm);
+              norm_rows, const_cast<Norm *>(norm));
 }
 
-// gate = silu(gate) * up, in place.
-void elementwise_gate(Gate *gate) {
-  in_parallel((gate->count + kPiece - 1) / kPiece, 1, threads_for(gate->count, gate->threads), gate_pieces, gate);
+void elementwise_gate(const Gate *gate) {
+  in_parallel((gate->count + kPiece - 1) / kPiece, 1, threads_for(gate->count, gate->threads), gate_pieces,
+              const_cast<Gate *>(gate));
 }
 
-// Queries are turned; keys, turned, and values go into a cache. One row of a batch.
-void elementwise_place(Place *place) {
+void elementwise_place(const Place *place) {
   const int64_t numbers = place->steps * place->width * (place->query.heads + 2 * place->key.heads);
   in_parallel(place->steps, 1 + place->steps / (8 * place->threads), threads_for(numbers, place->threads), place_steps,
-              place);
+              const_cast<Place *>(place));
 }
 
 }  // extern "C"

@@ -1,0 +1,114 @@
+"""What a fused model computes with, part by part, on our own kernels. Knows modules and caches; changes no model.
+
+Each function does what the model's own does, and hands over to it where it must: where gradients are wanted, the model
+is traced or was moved away, or a layer is not the one that it knows. The model's own then compute in the model's dtype.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from mistral_cli.kernels import attention as attention_kernel
+from mistral_cli.kernels import elementwise
+from mistral_cli.kernels.attention import Held
+from mistral_cli.kernels.linear import PackedLinear
+from mistral_cli.kernels.packing import TYPES
+from mistral_cli.kernels.products import multiply_joined
+from mistral_cli.model import attention, layers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from torch import Tensor, nn
+
+    from mistral_cli.model.attention import Span
+    from mistral_cli.model.cache import LayerCache
+
+
+def project(dtype: torch.dtype, hidden: Tensor, *modules: Callable[[Tensor], Tensor]) -> tuple[Tensor, ...]:
+    """Do what ``layers.project`` does, packed layers in one call; others read ``dtype``, as in a model not fused."""
+    packed = [module for module in modules if isinstance(module, PackedLinear) and is_transparent(module)]
+    if len(packed) == len(modules) and reads(hidden):
+        return multiply_joined(hidden, packed)
+    return layers.project(hidden.to(dtype), *modules)
+
+
+def project_apart(dtype: torch.dtype, hidden: Tensor, *modules: Callable[[Tensor], Tensor]) -> tuple[Tensor, ...]:
+    """Do what ``project`` does; layers that are not packed see one row at a time, so that rows stay independent."""
+    if len(hidden) == 1 or all(map(is_transparent, modules)):
+        return project(dtype, hidden, *modules)
+    each = [layers.project(row, *modules) for row in torch.split(hidden.to(dtype), 1)]
+    return tuple(map(torch.cat, zip(*each, strict=True)))
+
+
+def normalize(hidden: Tensor, weight: Tensor, eps: float) -> Tensor:
+    """Do what ``layers.normalize`` does; the result is float32."""
+    if reads(hidden, weight) and weight.dtype in TYPES:
+        return elementwise.norm(hidden, weight, eps)
+    return layers.normalize(hidden, weight, eps)
+
+
+def gate(gates: Tensor, branch: Tensor) -> Tensor:
+    """Do what ``layers.gate`` does, on float32 in place of the gates."""
+    if gates.dtype == branch.dtype == torch.float32 and reads(gates, branch):
+        return elementwise.gate_(gates.contiguous(), branch.contiguous())
+    return layers.gate(gates, branch)
+
+
+def place(query: Tensor, key: Tensor, value: Tensor, spans: Sequence[Span], caches: Sequence[LayerCache]) -> Tensor:
+    """Do what ``attention.place`` does; the result is float32."""
+    if not reads(query) or any(span.masks.padding is not None for span in spans):
+        return attention.place(query, key, value, spans, caches)
+    rows, turned = len(query) // len(caches), []
+    for row in range(len(query)):
+        span, cache = spans[row // rows], caches[row // rows]
+        cache.reserve(span.start, key.shape[2])
+        states, angles = (query[row], key[row], value[row]), (span.cos, span.sin)
+        turned.append(_place_row(states, angles, cache, row % rows, span.start - cache.first))
+    return turned[0].unsqueeze(0) if len(turned) == 1 else torch.stack(turned)
+
+
+def _place_row(
+    states: tuple[Tensor, Tensor, Tensor], angles: tuple[Tensor, Tensor], cache: LayerCache, row: int, slot: int
+) -> Tensor:
+    if cache.scales is None:
+        return elementwise.turn_and_write(states, angles, (cache.keys[row], cache.values[row]), slot)
+    key = torch.empty_like(states[1], dtype=torch.float32)
+    turned = elementwise.turn_and_write(states, angles, (key, torch.empty_like(key)), 0)
+    span = slice(slot, slot + key.shape[1])
+    for kept, codes, scales in zip((key, states[2]), (cache.keys, cache.values), cache.scales, strict=True):
+        attention_kernel.keep(kept, codes[row, :, span], scales[row, :, span])
+    return turned
+
+
+def attend(query: Tensor, spans: Sequence[Span], caches: Sequence[LayerCache]) -> Tensor:
+    """Do what ``attention.attend_to_caches`` does."""
+    held = [held_by(cache, span.start) for span, cache in zip(spans, caches, strict=True)]
+    known = reads(query) and attention_kernel.readable(query, held)
+    if not known or any(span.masks.padding is not None for span in spans):
+        return attention.attend_to_caches(query.to(caches[0].dtype), spans, caches)
+    return attention_kernel.attend(query, held, window=caches[0].window)
+
+
+def held_by(cache: LayerCache, start: int) -> Held:
+    """Return what a layer's cache holds, for queries from position ``start`` on."""
+    return Held(keys=cache.keys, values=cache.values, scales=cache.scales, first=cache.first, start=start)
+
+
+def reads(*tensors: Tensor) -> bool:
+    """Return whether our functions can compute with these: no gradients, no tracing, the CPU and a dtype they know."""
+    if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
+        return False
+    return elementwise.readable(tensors[0]) and not torch.compiler.is_compiling()
+
+
+def is_transparent(module: object) -> bool:
+    """Return whether calling ``module`` does no more than its product: nobody replaced it, and nobody watches it."""
+    return type(module) is PackedLinear and not is_watched(module)
+
+
+def is_watched(module: nn.Module) -> bool:
+    """Return whether somebody has put a hook on ``module``, or another ``forward`` into it."""
+    return bool(module._forward_hooks or module._forward_pre_hooks or "forward" in module.__dict__)
