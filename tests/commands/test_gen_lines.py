@@ -9,10 +9,11 @@ import signal
 import pytest
 from gen_runs import ask
 
-from fakes import FakeBackend, fake_console, fake_stdin
+from fakes import FakeBackend, FakeScreen, fake_console, fake_stdin
 from mistral_cli.commands.gen import run_gen
 from mistral_cli.errors import PartialFailureError, UsageError
 from mistral_cli.settings.load import load_settings
+from mistral_cli.ui.stdin import Stdin
 
 
 def _objects(text: str) -> list[dict]:
@@ -38,31 +39,42 @@ def test_the_prompt_and_the_files_stand_before_each_line(tmp_path) -> None:
 def test_a_line_that_fails_is_an_object_with_its_error_and_the_others_are_done() -> None:
     console = fake_console()
     with pytest.raises(PartialFailureError, match="2 of 4 lines failed") as caught:
-        ask(lines=True, stdin=b"one\n\n" + b"w " * 100 + b"\nfour\n", console=console)
+        ask(lines=True, stdin=b"one\n" + b"w " * 100 + b"\nthree\n" + b"w " * 99 + b"\n", console=console)
     assert caught.value.exit_code == 8
     rows = _objects(console.out.file.text)
     assert [row["line"] for row in rows] == [1, 2, 3, 4]
-    assert rows[1] == {"line": 2, "error": "The line is empty.", "exit_code": 2}
-    assert "100 tokens" in rows[2]["error"]
-    assert rows[2]["exit_code"] == 6
-    assert rows[3]["text"] == "Hello there, friend."
+    assert "100 tokens" in rows[1]["error"]
+    assert rows[1].keys() == {"line", "error", "exit_code"}
+    assert [row.get("exit_code") for row in rows] == [None, 6, None, 6]
+    assert rows[2]["text"] == "Hello there, friend."
 
 
-def test_an_answer_is_out_before_the_next_line_is_read() -> None:
-    class Watched:
-        def __init__(self) -> None:
-            self.lines = iter([b"one\n", b"two\n", b""])
-            self.seen: list[int] = []
+def test_blank_lines_are_skipped_but_counted() -> None:
+    run = ask(lines=True, stdin=b"one\n\n \t\r\nfour\n\n")
+    assert run.code == 0
+    assert [row["line"] for row in _objects(run.out)] == [1, 4]
 
-        def readline(self, _limit: int) -> bytes:
-            self.seen.append(console.out.file.text.count("\n"))
-            return next(self.lines)
 
-    console, watched = fake_console(), Watched()
-    stdin = fake_stdin(b"")
-    object.__setattr__(stdin, "file", watched)
-    run_gen(load_settings({"lines": True}), console, stdin=stdin, load=lambda *_: FakeBackend())
-    assert watched.seen == [0, 1, 2]
+def test_an_answer_is_out_before_the_next_line_is_waited_for() -> None:
+    reading, writing = os.pipe()
+
+    class Screen(FakeScreen):
+        """A reader who writes the next line when the answer to the last has come."""
+
+        def write(self, data: bytes) -> int:
+            size = super().write(data)
+            if self.text.count("\n") == 1:
+                os.write(writing, b"two\n")
+            elif self.text.count("\n") == 2:
+                os.close(writing)
+            return size
+
+    console = fake_console()
+    console.out.file = Screen()
+    os.write(writing, b"one\n")
+    with os.fdopen(reading, "rb") as file:
+        run_gen(load_settings({"lines": True}), console, stdin=Stdin(file=file), load=lambda *_: FakeBackend())
+    assert [row["line"] for row in _objects(console.out.file.text)] == [1, 2]
 
 
 def test_log_probabilities_need_no_further_flag() -> None:
@@ -76,6 +88,18 @@ def test_ctrl_c_ends_the_batch_after_the_partial_answer() -> None:
     run = ask(lines=True, stdin=b"one\ntwo\n", backend=backend)
     assert run.code == 130
     assert [(row["text"], row["reason"]) for row in _objects(run.out)] == [("One ", "cancelled")]
+
+
+def test_ctrl_c_while_waiting_for_a_line_ends_the_batch() -> None:
+    reading, writing = os.pipe()
+    console = fake_console()
+    console.out.file = type("Struck", (FakeScreen,), {"flush": lambda _self: os.kill(os.getpid(), signal.SIGINT)})()
+    os.write(writing, b"one\n")
+    with os.fdopen(reading, "rb") as file:
+        code = run_gen(load_settings({"lines": True}), console, stdin=Stdin(file=file), load=lambda *_: FakeBackend())
+    os.close(writing)
+    assert code == 130
+    assert len(_objects(console.out.file.text)) == 1
 
 
 @pytest.mark.parametrize("flags", [{"stdin": False}, {"file": ["-"]}, {"system_file": "-"}])
@@ -92,3 +116,23 @@ def test_what_cannot_go_with_it_is_refused(flags: dict) -> None:
 def test_no_line_at_all_is_no_failure() -> None:
     run = ask(lines=True, stdin=b"")
     assert (run.code, run.out) == (0, "")
+
+
+def test_a_batch_without_lines_is_refused_where_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UsageError, match="--batch needs --lines"):
+        ask(prompt="Hello", batch=4)
+    monkeypatch.setenv("MISTRAL_CLI_BATCH", "4")
+    assert ask(prompt="Hello").code == 0
+
+
+def test_statistics_of_each_line_and_of_all() -> None:
+    run = ask(lines=True, stdin=b"one\ntwo\n", stats=True)
+    last = run.err.splitlines()[-1]
+    assert "line 2 · prompt 1 tokens" in run.err
+    assert last.startswith("2 lines · 6 tokens · ")
+    assert last.endswith("tokens/s in all")
+
+
+def test_what_a_reader_of_the_text_would_miss_is_said_with_the_line() -> None:
+    run = ask(lines=True, stdin=b"one\ntwo\n", backend=FakeBackend(answers=["A.", []]))
+    assert "line 2: (empty answer)" in run.err

@@ -67,7 +67,7 @@ def test_a_device_that_is_not_there_is_a_usage_error_with_the_reason(gen) -> Non
 
 def test_a_batch_with_a_line_that_failed_is_whole_and_exit_code_8(gen, tmp_path: Path) -> None:
     lines = tmp_path / "out.jsonl"
-    code, out, err = gen("--lines", "-o", str(lines), stdin=b"one\n\nthree\n")
+    code, out, err = gen("--lines", "-o", str(lines), stdin=b"one\n" + b"w " * 40_000 + b"\nthree\n")
     assert (code, out) == (8, "")
     assert "1 of 3 lines failed" in err
     rows = [json.loads(line) for line in lines.read_text().splitlines()]

@@ -34,7 +34,7 @@ def test_an_error_has_the_code_of_its_kind_and_one_line(name: str, code: int) ->
 
 
 def test_a_batch_in_which_a_line_failed_is_8() -> None:
-    script = r"""printf 'a\n\nc\n' | "$@" >/dev/null; echo $?"""
+    script = """(echo a; seq -s " " 100; echo c) | "$@" >/dev/null; echo $?"""
     out, err = _seen_by_a_shell(script, fake(flags={"lines": True}))
     assert out == b"8\n"
     assert err.startswith(b"error: 1 of 3 lines failed.")

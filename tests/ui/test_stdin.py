@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import threading
+import tracemalloc
 from typing import TYPE_CHECKING
 
 import pytest
@@ -77,6 +78,37 @@ def test_a_line_that_is_too_long_is_an_error_in_its_place_and_the_next_is_read(m
     assert (first, exact, last) == ("a", "1234567", "c")
     assert isinstance(long, ContextError)
     assert "line 2 of stdin holds more than 8 bytes" in long.message
+
+
+def test_where_no_line_has_come_yet_it_says_so_instead_of_waiting() -> None:
+    reading, writing = os.pipe()
+    with os.fdopen(reading, "rb") as file:
+        lines = Stdin(file=file).lines(lambda: None, print, may_wait=lambda: False)
+        assert next(lines) is None
+        os.write(writing, b"one\ntw")
+        assert [next(lines), next(lines)] == ["one", None]
+        os.write(writing, b"o\nthree")
+        os.close(writing)
+        assert list(lines) == ["two", "three"]
+
+
+def test_waiting_for_a_line_ends_when_none_is_wanted_any_more() -> None:
+    reading, writing = os.pipe()
+    with os.fdopen(reading, "rb") as file:
+        looks = iter([False, False, False, True])
+        assert list(Stdin(file=file).lines(lambda: None, print, is_over=lambda: next(looks, True))) == []
+    os.close(writing)
+
+
+def test_an_endless_line_is_dropped_in_bounded_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "INPUT_LIMIT", 100_000)
+    tracemalloc.start()
+    long, last = fake_stdin(b"b" * 5_000_000 + b"\nc").lines(lambda: None, print)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert isinstance(long, ContextError)
+    assert last == "c"
+    assert peak < 12_000_000  # the input itself, twice, and little more
 
 
 def test_waiting_is_said_once_the_patience_is_over(monkeypatch: pytest.MonkeyPatch) -> None:

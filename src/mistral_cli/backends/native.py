@@ -92,7 +92,7 @@ def load_native(  # noqa: PLR0913 (the options of a model)
     if kv not in KINDS:
         raise UsageError(f"--kv is {kv!a:.40}, but must be {' or '.join(KINDS)}.")
     files = find_files(folder)
-    args, number = read_args(files.config), _choose_dtype(dtype, files, where)
+    args, number = read_args(files.config), choose_dtype(dtype, files, where)
     own = stated_scheme(files.config)
     if own and quantize not in (None, own):
         reason = f"--quantize {quantize} cannot be used: these weights are quantized to {own} already."
@@ -133,7 +133,7 @@ def _default_scheme(args: ModelArgs, files: CheckpointFiles, device: torch.devic
     return scheme if any(reason is None for _, reason in method_reasons(scheme, device)) else NONE
 
 
-def _choose_dtype(asked: str | None, files: CheckpointFiles, device: torch.device) -> torch.dtype:
+def choose_dtype(asked: str | None, files: CheckpointFiles, device: torch.device) -> torch.dtype:
     """Return the dtype to compute in: the one asked for, else that of most bytes in the files."""
     if asked is not None and asked not in DTYPES:
         raise UsageError(f"--dtype is {asked!a:.40}, but must be one of {', '.join(DTYPES)}.")

@@ -35,6 +35,7 @@ def gen(
     prefix: opt.PrefixOption = None,
     raw: opt.RawOption = None,
     lines: opt.LinesOption = None,
+    batch: opt.BatchOption = None,
     model: opt.ModelOption = None,
     revision: opt.RevisionOption = None,
     template: opt.TemplateOption = None,
@@ -130,6 +131,7 @@ def _check(settings: Settings) -> None:
     rules = (
         (settings.logprobs is not None and not as_json, "logprobs", "needs --json: only there is a place for them"),
         (settings.output == "", "output", "is empty, but must be the name of a file"),
+        (settings.origins.get("batch") == "--batch" and not settings.lines, "batch", "needs --lines"),
         (settings.lines and not settings.stdin, "lines", "reads stdin, but --no-stdin leaves it alone"),
         (settings.lines and reads_dash, "lines", "reads stdin itself, so that `-` cannot be one of the files"),
     )

@@ -62,7 +62,20 @@ RawOption = Annotated[
 LinesOption = Annotated[
     bool | None,
     _switch(
-        "--lines/--no-lines", panel=PROMPT, text="Each line of stdin is a prompt; one JSON object a line comes out."
+        "--lines/--no-lines",
+        panel=PROMPT,
+        text="Each line of stdin is a prompt; one JSON object a line comes out, in the same order. Blank lines are "
+        "skipped.",
+    ),
+]
+BatchOption = Annotated[
+    int | None,
+    _number(
+        "--batch",
+        panel=PROMPT,
+        metavar="N",
+        text="With --lines: answer N lines side by side, each with a cache of its own; by default 8, or as many as "
+        "fit. 1 answers one after the other. The answers are the same (without --quantize, nearly always).",
     ),
 ]
 

@@ -15,6 +15,7 @@ from mistral_cli.engine.faults import check_bias, check_prompt, memory_errors
 from mistral_cli.engine.host_memory import peak_resident
 from mistral_cli.engine.places import Places
 from mistral_cli.engine.plan import CHUNK
+from mistral_cli.engine.plan_rows import ROWS
 from mistral_cli.engine.prefix import KeptSequence
 from mistral_cli.errors import MistralError
 
@@ -27,10 +28,6 @@ if TYPE_CHECKING:
     from mistral_cli.engine.answer import Answer
     from mistral_cli.engine.batch import RowEvent, TokenRequest
     from mistral_cli.model.transformer import Mistral
-
-ROWS = 8
-"""Answers that are made side by side, unless asked otherwise."""
-
 
 class NativeEngine:
     """Token ids in, token ids out, on our own model. Keeps the cache of the last sequence for the next call.

@@ -18,15 +18,22 @@ def show_beside(event: Event, console: Console) -> None:
         console.notice_once(event.text)
 
 
-def show_end(done: Done, max_tokens: int | None, console: Console) -> None:
-    """Say on stderr what a reader of the text alone would miss: nothing came, the context is full, it was stopped."""
+def show_end(done: Done, max_tokens: int | None, console: Console, *, label: str = "") -> None:
+    """Say on stderr what a reader of the text alone would miss: nothing came, the context is full, it was stopped.
+
+    Args:
+        done: the end of the answer.
+        max_tokens: what was asked for.
+        console: where to say it.
+        label: which answer it is, where there are several.
+    """
     if done.reason == "cancelled":
-        console.notice("(stopped)")
+        console.notice(f"{label}(stopped)")
     elif not done.text:
-        console.notice("(empty answer)")
+        console.notice(f"{label}(empty answer)")
     if done.reason == "length" and done.answer_tokens != max_tokens:
         total = done.prompt_tokens + done.answer_tokens
-        console.notice(f"(the answer ends here: the context of {total:,} tokens is full)")
+        console.notice(f"{label}(the answer ends here: the context of {total:,} tokens is full)")
 
 
 def stats_line(done: Done, quantization: str = "none", kv: str = "none") -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import select
 import sys
 import threading
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ INPUT_LIMIT = 32 * 2**20
 """Bytes of one input at most: no context here holds more, and the memory for it is bounded."""
 SAY_WAITING_AFTER = 2.0
 """Seconds."""
+POLL = 0.1
+"""Seconds between two looks at whether a line is still wanted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,30 +54,101 @@ class Stdin:
             data = self.file.read(INPUT_LIMIT + 1)
         return decode(_limited(data, "stdin"), "stdin", on_invalid)
 
-    def lines(self, on_waiting: Callable[[], None], on_invalid: Callable[[str], None]) -> Iterator[str | ContextError]:
+    def lines(
+        self,
+        on_waiting: Callable[[], None],
+        on_invalid: Callable[[str], None],
+        *,
+        may_wait: Callable[[], bool] = lambda: True,
+        is_over: Callable[[], bool] = lambda: False,
+    ) -> Iterator[str | ContextError | None]:
         """Yield each line as it comes, without its end; an error instead of one of more than ``INPUT_LIMIT`` bytes.
 
-        Of several lines that are not UTF-8, ``on_invalid`` is told the first.
+        Args:
+            on_waiting: called the first time that nothing comes for two seconds.
+            on_invalid: told the first of several lines that are not UTF-8.
+            may_wait: asked where no whole line has come yet; if not, None is yielded instead of one.
+            is_over: asked while waiting; if so, no more lines are wanted.
         """
-        untold = [on_invalid]
-        number = 0
-        while self.file is not None:
-            with _patience(on_waiting):
-                data = self.file.readline(INPUT_LIMIT + 1)
+        if self.file is None:
+            return
+        source, untold, unsaid = _Lines(self.file), [on_invalid], [on_waiting]
+        while not is_over():
+            if not source.is_ready():
+                if not may_wait():
+                    yield None
+                    continue
+                with _patience(lambda: unsaid and unsaid.pop()()):
+                    while not is_over() and not source.is_ready(POLL):
+                        pass
+                continue
+            data = source.next()
             if not data:
                 return
-            number += 1
-            name = f"line {number} of stdin"
+            name = f"line {source.number} of stdin"
             try:
                 yield strip_line_end(decode(_limited(data, name), name, lambda text: untold and untold.pop()(text)))
             except ContextError as error:
-                self._skip_line(data)
                 yield error
 
-    def _skip_line(self, data: bytes) -> None:
-        """Read on to the end of the line that begins with ``data``, a bounded piece at a time."""
-        while self.file is not None and data and not data.endswith(b"\n"):
-            data = self.file.readline(INPUT_LIMIT)
+
+class _Lines:
+    """The lines of a file, read no further than is there: a pipe's next line may depend on the answer to the last.
+
+    Args:
+        file: a buffered file that nobody has read from.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.number = 0
+        """Of the line that was taken last, from 1."""
+        self._file = file
+        self._held = bytearray()
+        self._searched = 0
+        self._skips = False
+        self._ended = False
+
+    def is_ready(self, seconds: float = 0) -> bool:
+        """Tell whether ``next`` returns at once; what is missing is waited for as long."""
+        while not self._has_line():
+            if not _is_readable(self._file, seconds):
+                return False
+            self._fill()
+        return True
+
+    def next(self) -> bytes:
+        """Return the next line with its end, empty at the end of the file; the beginning of one that is too long."""
+        while not self._has_line():
+            self._fill()
+        end = self._held.find(b"\n", self._searched) + 1 or len(self._held)
+        self._skips = end > INPUT_LIMIT and self._held[end - 1 : end] != b"\n"
+        line = bytes(self._held[:end])
+        del self._held[:end]
+        self._searched = 0
+        self.number += 1
+        return line
+
+    def _has_line(self) -> bool:
+        found = self._held.find(b"\n", self._searched) >= 0
+        if not found:
+            self._searched = len(self._held)
+        return found or self._ended or len(self._held) > INPUT_LIMIT
+
+    def _fill(self) -> None:
+        """Take what is there, or wait for it; drop what still belongs to a line that was too long."""
+        data = self._file.read1(1 << 16)  # type: ignore[attr-defined]  # a buffered file has it
+        self._ended = not data
+        if self._skips:
+            end = data.find(b"\n") + 1
+            self._skips, data = not end, data[end:] if end else b""
+        self._held += data
+
+
+def _is_readable(file: BinaryIO, seconds: float) -> bool:
+    try:
+        return bool(select.select([file], [], [], seconds)[0])
+    except (OSError, ValueError):  # no file of the system's, or a system that cannot tell: then reading may wait
+        return True
 
 
 def read_file(path: str, on_invalid: Callable[[str], None]) -> str:
@@ -118,7 +192,7 @@ def _limited(data: bytes, name: str) -> bytes:
 class _patience:  # noqa: N801 (reads as a verb: with patience)
     """Call ``on_waiting`` if the block takes longer than two seconds."""
 
-    def __init__(self, on_waiting: Callable[[], None]) -> None:
+    def __init__(self, on_waiting: Callable[[], object]) -> None:
         self._timer = threading.Timer(SAY_WAITING_AFTER, on_waiting)
         self._timer.daemon = True
 
