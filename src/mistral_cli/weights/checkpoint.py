@@ -19,6 +19,7 @@ from mistral_cli.weights.bitsandbytes_checkpoint import take_over
 from mistral_cli.weights.config import read_args
 from mistral_cli.weights.files import find_files, read_tensors
 from mistral_cli.weights.formats import EMBEDDING, LM_HEAD, main_dtype, match_tensors
+from mistral_cli.weights.fuse import fuse
 from mistral_cli.weights.mapped_tensors import STORED, filled, map_file, readable, stored_tensor, stream
 from mistral_cli.weights.methods import NONE, choose_method
 from mistral_cli.weights.quantize import quantizable
@@ -86,7 +87,9 @@ def load_model(
     model = Mistral(args, device=torch.device("meta"), dtype=wanted)
     for name, part in parts or reading.parts():
         _put(model, name, part)
-    return model.eval()
+    model.eval()
+    fuse(model)
+    return model
 
 
 def _dtype(dtype: torch.dtype | str | None) -> torch.dtype | None:
@@ -139,7 +142,7 @@ class _Reading:
     def _sources(self) -> dict[str, Source]:
         sources = match_tensors(read_tensors(self.files), self.args, self.files.config.parent)
         if self.args.tie_word_embeddings and LM_HEAD in sources:
-            _check_tied(sources[EMBEDDING], sources.pop(LM_HEAD))
+            check_tied(sources[EMBEDDING], sources.pop(LM_HEAD))
         return sources
 
 
@@ -152,7 +155,7 @@ def _put(model: Mistral, name: str, part: Tensor | nn.Module) -> None:
     setattr(model.get_submodule(module), leaf, nn.Parameter(part, requires_grad=False))
 
 
-def _check_tied(embedding: Source, head: Source) -> None:
+def check_tied(embedding: Source, head: Source) -> None:
     """Refuse a config that ties ``lm_head`` to the embedding where the files hold two different ones."""
     ours, theirs = (stored_tensor(source.tensor, map_file(source.tensor.file)) for source in (embedding, head))
     if ours.dtype != theirs.dtype or not torch.equal(ours.view(torch.uint8), theirs.view(torch.uint8)):

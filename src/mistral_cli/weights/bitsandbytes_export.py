@@ -1,0 +1,275 @@
+"""A checkpoint becomes a folder in bitsandbytes' own format, which this program and transformers read. No terminal.
+
+It is written beside its place and renamed, so that a folder of that name is whole. The weights are those that
+bitsandbytes makes, with double quantization, before any packing for a processor.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import save_file
+
+from mistral_cli.errors import CheckpointError, MistralError, UsageError
+from mistral_cli.weights import bitsandbytes_4bit, bitsandbytes_8bit, bitsandbytes_library
+from mistral_cli.weights.checkpoint import check_tied
+from mistral_cli.weights.config import read_args
+from mistral_cli.weights.export_config import exported_config, is_copied
+from mistral_cli.weights.files import find_files, read_tensors
+from mistral_cli.weights.formats import EMBEDDING, LM_HEAD, main_dtype, match_tensors
+from mistral_cli.weights.mapped_tensors import STORED, filled, readable, stream
+from mistral_cli.weights.methods import METHODS
+from mistral_cli.weights.prequantized import stated_scheme
+from mistral_cli.weights.quantize import quantizable, quantized_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from torch import Tensor
+
+    from mistral_cli.model.args import ModelArgs
+    from mistral_cli.weights.files import CheckpointFiles
+    from mistral_cli.weights.formats import Source
+    from mistral_cli.weights.methods import Method
+
+SCHEMES = ("nf4", "int8")
+"""What bitsandbytes has a format for."""
+
+SHARD = 10**9
+"""Bytes of a file; so much is held in memory until it is written."""
+
+_CPU = torch.device("cpu")
+
+
+def export(
+    source: Path, target: Path, scheme: str, *, force: bool = False, progress: Callable[[int, int], None] | None = None
+) -> int:
+    """Write the model in the folder ``source``, quantized, into the new folder ``target``; return its weights' bytes.
+
+    Args:
+        source: a checkpoint in either format.
+        target: a folder that is not there or empty.
+        scheme: one of ``SCHEMES``.
+        force: replace ``target`` where it holds a model.
+        progress: called after each tensor with the bytes read and the bytes of all.
+
+    Raises:
+        UsageError: the scheme, the model or the folder is none for this.
+        CheckpointError: anything about the files of ``source``.
+        MistralError: ``target`` cannot be written, or there is no room for it.
+    """
+    if scheme not in SCHEMES:
+        reason = f"bitsandbytes has no format for {scheme}, so it cannot be written into a folder."
+        raise UsageError(reason, f"Leave out -o to keep it in the cache, or take {' or '.join(SCHEMES)}.")
+    _check_target(source, target, force=force)
+    plan = _Plan.of(source, scheme)
+    free, needed = shutil.disk_usage(_existing(target)).free, plan.nbytes
+    if free < needed:
+        raise MistralError(f"{needed:,} bytes are needed in {target}, but {free:,} are free.", "Free some space.")
+    with _beside(target) as temporary:
+        shards = _Shards(folder=temporary)
+        for tensors in plan.tensors(progress):
+            shards.add(tensors)
+        shards.finish()
+        _write_small_files(plan, temporary)
+    return shards.nbytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Plan:
+    """What becomes what."""
+
+    files: CheckpointFiles
+    args: ModelArgs
+    scheme: str
+    dtype: torch.dtype
+    sources: dict[str, Source]
+    quantized: dict[str, tuple[int, int]]
+
+    @classmethod
+    def of(cls, source: Path, scheme: str) -> _Plan:
+        files = find_files(source)
+        args = read_args(files.config)
+        own = stated_scheme(files.config)
+        if own:
+            raise UsageError(f"The weights in {source} are quantized to {own} already.", "Take the model before that.")
+        if args.moe:
+            reason = (
+                "transformers has no quantized form of a mixture of experts, so it cannot be written into a folder."
+            )
+            raise UsageError(reason, "Leave out -o to keep it in the cache.")
+        sources = match_tensors(read_tensors(files), args, source)
+        if args.tie_word_embeddings and LM_HEAD in sources:
+            check_tied(sources[EMBEDDING], sources.pop(LM_HEAD))
+        dtype = STORED[main_dtype(found.tensor for found in sources.values())]
+        layers = quantizable(args, _row(scheme))
+        return cls(files=files, args=args, scheme=scheme, dtype=dtype, sources=sources, quantized=layers)
+
+    @property
+    def nbytes(self) -> int:
+        return quantized_bytes(self.args, self.dtype, _row(self.scheme))
+
+    @property
+    def kept(self) -> list[str]:
+        """Return the linear layers that stay as they are, under transformers' names."""
+        names = {name.removesuffix(".weight"): shape for name, shape in self.args.tensor_shapes().items()}
+        kept = [name for name, shape in names.items() if len(shape) == 2 and name not in self.quantized]
+        return [name for name in kept if "embed" not in name] + ["lm_head"] * self.args.tie_word_embeddings
+
+    def tensors(self, progress: Callable[[int, int], None] | None) -> Iterator[dict[str, Tensor]]:
+        """Yield what is written for each tensor of the model."""
+        for name, source, content in stream(self.sources, progress):
+            if name.removesuffix(".weight") in self.quantized:
+                yield _TENSORS[self.scheme](name, readable(source, content, self.dtype))
+            else:
+                yield {name: filled(source, content, self.dtype, _CPU)}
+
+
+def _row(scheme: str) -> Method:
+    return next(row for row in METHODS if row.scheme == scheme and row.by == "bitsandbytes" and "cuda" in row.devices)
+
+
+def _four_bits(name: str, weight: Tensor) -> dict[str, Tensor]:
+    """Return what ``Linear4bit`` of bitsandbytes saves."""
+    layer, functions = bitsandbytes_4bit.quantize(weight, _CPU, weight.dtype), bitsandbytes_library.functional()
+    nested = functions.QuantState(
+        absmax=layer.nested_absmax, blocksize=bitsandbytes_4bit.NESTED, code=layer.nested_map, dtype=torch.float32
+    )
+    state = functions.QuantState(
+        absmax=layer.absmax,
+        shape=weight.shape,
+        code=functions.get_4bit_type(layer.kind, device="cpu"),
+        blocksize=layer.block,
+        quant_type=layer.kind,
+        dtype=weight.dtype,
+        offset=layer.nested_offset,
+        state2=nested,
+    )
+    return {name: layer.codes} | {f"{name}.{key}": part for key, part in state.as_dict(packed=True).items()}
+
+
+def _eight_bits(name: str, weight: Tensor) -> dict[str, Tensor]:
+    """Return what ``Linear8bitLt`` of bitsandbytes saves; format 0 is the order of the rows."""
+    layer = bitsandbytes_8bit.quantize(weight, _CPU, weight.dtype)
+    stem = name.removesuffix("weight")
+    return {
+        name: layer.codes,
+        f"{stem}SCB": layer.absmax,
+        f"{stem}weight_format": torch.zeros((), dtype=torch.uint8),
+    }
+
+
+_TENSORS = {"nf4": _four_bits, "int8": _eight_bits}
+
+
+@dataclass(slots=True, kw_only=True)
+class _Shards:
+    """Tensors on their way into files of ``SHARD`` bytes."""
+
+    folder: Path
+    waiting: dict[str, Tensor] = field(default_factory=dict)
+    index: dict[str, int] = field(default_factory=dict)
+    """Tensor -> number of its file."""
+    files: list[Path] = field(default_factory=list)
+    nbytes: int = 0
+
+    def add(self, tensors: dict[str, Tensor]) -> None:
+        """Take the tensors of one layer, which stay together."""
+        if self.waiting and sum(tensor.nbytes for tensor in (*self.waiting.values(), *tensors.values())) > SHARD:
+            self._write()
+        self.waiting |= {key: tensor.contiguous() for key, tensor in tensors.items()}
+
+    def finish(self) -> None:
+        """Write what is left, and give the files their names."""
+        self._write()
+        count = len(self.files)
+        names = [f"model-{number:05}-of-{count:05}.safetensors" for number in range(1, count + 1)]
+        if count == 1:
+            names = ["model.safetensors"]
+        for file, final in zip(self.files, names, strict=True):
+            file.rename(self.folder / final)
+        if count > 1:
+            weight_map = {name: names[number] for name, number in self.index.items()}
+            index = {"metadata": {"total_size": self.nbytes}, "weight_map": weight_map}
+            _write_json(self.folder / "model.safetensors.index.json", index)
+
+    def _write(self) -> None:
+        file = self.folder / f"{len(self.files)}.partial"
+        save_file(self.waiting, file, metadata={"format": "pt"})
+        _sync(file)
+        self.index |= dict.fromkeys(self.waiting, len(self.files))
+        self.nbytes += sum(tensor.nbytes for tensor in self.waiting.values())
+        self.files.append(file)
+        self.waiting = {}
+
+
+def _write_small_files(plan: _Plan, folder: Path) -> None:
+    """Write the config; copy the tokenizer and what a generation begins with."""
+    _write_json(folder / "config.json", exported_config(plan.files.config, plan.args, plan.scheme, plan.kept))
+    for file in sorted(plan.files.config.parent.iterdir()):
+        if file.is_file() and is_copied(file.name):
+            shutil.copyfile(file, folder / file.name)
+            _sync(folder / file.name)
+
+
+def _write_json(path: Path, value: object) -> None:
+    path.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+    _sync(path)
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
+def _check_target(source: Path, target: Path, *, force: bool) -> None:
+    if not target.exists():
+        return
+    if not target.is_dir():
+        raise UsageError(f"{target} is no folder.", "Name a new folder.")
+    if target.samefile(source):
+        raise UsageError(f"{target} is the model itself.", "Name another folder.")
+    if any(target.iterdir()) and not (force and (target / "config.json").is_file()):
+        what = "is not empty, and holds no model that could be replaced" if force else "is not empty"
+        raise UsageError(f"{target} {what}.", "Name another folder." if force else "Name a new one, or say --force.")
+
+
+def _existing(path: Path) -> Path:
+    """Return the nearest folder above that is there."""
+    return next(folder for folder in path.absolute().parents if folder.is_dir())
+
+
+@contextlib.contextmanager
+def _beside(target: Path) -> Iterator[Path]:
+    """Yield a folder that becomes ``target`` when the block ends, and is gone where it is left early.
+
+    Raises:
+        MistralError: it cannot be written.
+    """
+    target = target.absolute()
+    temporary, old = (target.with_name(f".{target.name}.{os.getpid()}.{what}") for what in ("partial", "old"))
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary.mkdir()
+        yield temporary
+        if target.exists():
+            target.rename(old)
+        temporary.rename(target)
+    except CheckpointError:
+        raise
+    except (OSError, SafetensorError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise MistralError(
+            f"{target} cannot be written: {reason}.", "Name another folder, or free some space."
+        ) from error
+    finally:
+        for folder in (temporary, old):
+            shutil.rmtree(folder, ignore_errors=True)
