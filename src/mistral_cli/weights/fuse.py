@@ -30,7 +30,7 @@ def fuse(model: Mistral) -> bool:
     """
     if library.unavailable() or model.device.type != "cpu" or model.dtype not in TYPES:
         return False
-    project, apart = (partial(way, model.dtype) for way in (fused_parts.project, fused_parts.project_apart))
+    project, apart = (partial(way, model) for way in (fused_parts.project, fused_parts.project_apart))
     for module in model.modules():
         if isinstance(module, RMSNorm):
             module.compute = fused_parts.normalize

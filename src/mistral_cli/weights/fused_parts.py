@@ -25,21 +25,22 @@ if TYPE_CHECKING:
 
     from mistral_cli.model.attention import Span
     from mistral_cli.model.cache import LayerCache
+    from mistral_cli.model.transformer import Mistral
 
 
-def project(dtype: torch.dtype, hidden: Tensor, *modules: Callable[[Tensor], Tensor]) -> tuple[Tensor, ...]:
-    """Do what ``layers.project`` does, packed layers in one call; others read ``dtype``, as in a model not fused."""
+def project(model: Mistral, hidden: Tensor, *modules: Callable[[Tensor], Tensor]) -> tuple[Tensor, ...]:
+    """Do what ``layers.project`` does, packed layers in one call; others read the model's dtype, as if not fused."""
     packed = [module for module in modules if isinstance(module, PackedLinear) and is_transparent(module)]
     if len(packed) == len(modules) and reads(hidden):
         return multiply_joined(hidden, packed)
-    return layers.project(hidden.to(dtype), *modules)
+    return layers.project(hidden.to(model.dtype), *modules)
 
 
-def project_apart(dtype: torch.dtype, hidden: Tensor, *modules: Callable[[Tensor], Tensor]) -> tuple[Tensor, ...]:
+def project_apart(model: Mistral, hidden: Tensor, *modules: Callable[[Tensor], Tensor]) -> tuple[Tensor, ...]:
     """Do what ``project`` does; layers that are not packed see one row at a time, so that rows stay independent."""
     if len(hidden) == 1 or all(map(is_transparent, modules)):
-        return project(dtype, hidden, *modules)
-    each = [layers.project(row, *modules) for row in torch.split(hidden.to(dtype), 1)]
+        return project(model, hidden, *modules)
+    each = [layers.project(row, *modules) for row in torch.split(hidden.to(model.dtype), 1)]
     return tuple(map(torch.cat, zip(*each, strict=True)))
 
 
