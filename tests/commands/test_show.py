@@ -260,15 +260,46 @@ def test_the_licence_is_what_the_readme_states_or_the_licence_file_begins_with(
     assert find_license(tmp_path) == found
 
 
-def test_nf4_takes_what_bitsandbytes_was_measured_to_take() -> None:
-    args = ModelArgs(dim=256, n_layers=1, head_dim=64, hidden_dim=1000, n_heads=4, n_kv_heads=2, vocab_size=100)
-    assert memory_needed(args)["nf4"] == 601_552  # packed, absmax and nested absmax of quantize_4bit 0.50, summed
+@pytest.mark.parametrize("scheme", ["nf4", "int8"])
+@pytest.mark.parametrize(
+    "args",
+    [
+        ModelArgs.mistral_7b_v03(),
+        ModelArgs.mixtral_8x7b(),
+        ModelArgs(dim=256, n_layers=1, head_dim=64, hidden_dim=1000, n_heads=4, n_kv_heads=2, vocab_size=100),
+        ModelArgs(dim=128, n_layers=1, head_dim=8, hidden_dim=72, n_heads=4, n_kv_heads=1, tie_word_embeddings=True),
+    ],
+    ids=["7B", "experts", "odd sizes", "tied"],
+)
+def test_what_is_shown_is_what_a_quantized_model_takes(args: ModelArgs, scheme: str) -> None:
+    import torch
+
+    from mistral_cli.weights.methods import choose_method
+    from mistral_cli.weights.quantize import quantized_bytes
+
+    method = choose_method(scheme, torch.device("cpu"))
+    assert memory_needed(args)[scheme] == quantized_bytes(args, torch.bfloat16, method)
 
 
-def test_int8_takes_a_byte_a_number_and_a_scale_a_row() -> None:
-    args = ModelArgs(dim=4, n_layers=1, head_dim=2, hidden_dim=6, n_heads=2, n_kv_heads=1, vocab_size=10)
-    numbers, rows, rest = 2 * 16 + 2 * 8 + 3 * 24, 4 + 2 + 2 + 4 + 6 + 6 + 4, 2 * 40 + 3 * 4
-    assert memory_needed(args)["int8"] == numbers + 4 * rows + 2 * rest
+def test_a_7b_takes_4_gb_in_nf4() -> None:
+    assert memory_needed(ModelArgs.mistral_7b_v03())["nf4"] == 4_048_035_840
+
+
+def test_a_small_model_is_not_quantized_unless_asked(capfd: pytest.CaptureFixture[str], model: Path) -> None:
+    assert (
+        "quantization  none unless asked for: --quantize nf4, int8 or int4\n" in mistral(capfd, "show", str(model)).out
+    )
+    assert json.loads(mistral(capfd, "show", str(model), "--json").out)["quantization"] == "none"
+
+
+def test_a_large_model_is_quantized_unless_told_otherwise(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(PUBLISHED["Mistral-7B-v0.3"][0]))
+    assert (
+        "quantization  nf4 unless told otherwise (4.05 GB): --quantize none, int8 or int4\n"
+        in mistral(capfd, "show", str(path)).out
+    )
+    assert json.loads(mistral(capfd, "show", str(path), "--json").out)["quantization"] == "nf4"
 
 
 def test_the_cache_of_a_layer_with_a_window_stops_growing_there() -> None:

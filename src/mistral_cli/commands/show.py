@@ -9,7 +9,15 @@ from typing import Annotated
 import typer
 
 from mistral_cli.commands import options as opt
-from mistral_cli.commands.show_facts import USUAL_CONTEXT, Facts, as_json, kv_cache_bytes, memory_needed, read_facts
+from mistral_cli.commands.show_facts import (
+    USUAL_CONTEXT,
+    Facts,
+    as_json,
+    kv_cache_bytes,
+    memory_needed,
+    read_facts,
+    unasked_scheme,
+)
 from mistral_cli.commands.show_tree import build_tree, draw
 from mistral_cli.commands.sizes import size
 from mistral_cli.commands.start import start
@@ -65,6 +73,7 @@ def _rows(facts: Facts) -> Iterator[tuple[str, str]]:
     yield "tokenizer", str(facts.tokenizer)
     yield "licence", facts.license or "not stated"
     yield "weights", _weights(facts)
+    yield "quantization", _quantization(facts)
     yield from _memory(facts)
 
 
@@ -82,6 +91,14 @@ def _weights(facts: Facts) -> str:
         return f"none here (a config alone; {dtype})"
     files = "1 file" if facts.weight_files == 1 else f"{facts.weight_files} files"
     return f"{dtype}, {size(facts.weight_bytes)} in {files}"
+
+
+def _quantization(facts: Facts) -> str:
+    """Say what the model is loaded as where nobody asks for anything, and how to ask."""
+    scheme = unasked_scheme(facts)
+    if scheme == "none":
+        return "none unless asked for: --quantize nf4, int8 or int4"
+    return f"{scheme} unless told otherwise ({size(memory_needed(facts.args)[scheme])}): --quantize none, int8 or int4"
 
 
 def _memory(facts: Facts) -> Iterator[tuple[str, str]]:

@@ -19,9 +19,6 @@ DTYPES = {"BF16": "bfloat16", "F16": "float16", "F32": "float32", "F64": "float6
 USUAL_CONTEXT = 8192
 """Tokens for which the memory of the KV cache is shown."""
 
-_QUANTIZED = re.compile(r"\.(self_attn|mlp|experts\.\d+)\.")
-"""The matrices that a quantization replaces; embeddings, norms, routers and ``lm_head`` stay in bfloat16."""
-
 _LICENSE_LINE = re.compile(r"^(license(?:_name)?):[ \t]*(\S.*?)[ \t]*$", re.MULTILINE)
 """A line of a README's front matter (YAML) that names the licence."""
 
@@ -141,26 +138,23 @@ def _read_start(path: Path) -> str:
 
 
 def memory_needed(args: ModelArgs) -> dict[str, int]:
-    """Return the bytes that the weights take in memory, for each type they can be held in.
+    """Return the bytes that the weights take in memory on a CPU, for each type they can be held in.
 
-    float32 and bfloat16: 4 and 2 bytes a parameter. int8: the matrices of the layers at 1 byte a number and a float32
-    scale a row (LLM.int8, Dettmers et al. 2022, section 3), the rest in bfloat16. nf4: those matrices at half a byte a
-    number, a scale of one byte for every 64 numbers, and for every 256 scales another in float32 (QLoRA, Dettmers et
-    al. 2023, section 3: 4.127 bits a number), the rest in bfloat16.
+    float32 and bfloat16: 4 and 2 bytes a parameter. int8 and nf4: what ``--quantize`` really allocates, the embedding,
+    the norms and the routers in bfloat16. ``int4`` takes what nf4 does.
     """
-    shapes = args.tensor_shapes()
-    matrices = [shape for name, shape in shapes.items() if _QUANTIZED.search(name)]
-    numbers = sum(rows * columns for rows, columns in matrices)
-    rest = 2 * (args.parameters - numbers)
-    blocks = [-(-rows * columns // 64) for rows, columns in matrices]
-    return {
-        "float32": 4 * args.parameters,
-        "bfloat16": 2 * args.parameters,
-        "int8": numbers + 4 * sum(rows for rows, _ in matrices) + rest,
-        "nf4": sum(-(-rows * columns // 2) for rows, columns in matrices)
-        + sum(count + 4 * -(-count // 256) for count in blocks)
-        + rest,
-    }
+    from mistral_cli.weights.quantized_sizes import SIZED, quantized_size
+
+    quantized = {scheme: quantized_size(args, scheme) for scheme in SIZED}
+    return {"float32": 4 * args.parameters, "bfloat16": 2 * args.parameters, **quantized}
+
+
+def unasked_scheme(facts: Facts) -> str:
+    """Return what the model is quantized to where nobody says: a scheme, or ``none``."""
+    from mistral_cli.weights.default_scheme import default_scheme
+    from mistral_cli.weights.files import find_config
+
+    return default_scheme(facts.args, find_config(facts.path))
 
 
 def kv_cache_bytes(args: ModelArgs, tokens: int, dtype_bytes: int = 2) -> int:
@@ -190,5 +184,6 @@ def as_json(facts: Facts) -> Mapping[str, object]:
         "tokenizer": asdict(facts.tokenizer),
         "license": facts.license or None,
         "memory": memory_needed(args),
+        "quantization": unasked_scheme(facts),
         "kv_cache": {"tokens": context, "bytes": kv_cache_bytes(args, context)},
     }

@@ -9,6 +9,7 @@ from torch import nn
 
 from mistral_cli.model.moe import SparseMoe
 from mistral_cli.weights.methods import Method, choose_method
+from mistral_cli.weights.quantized_sizes import is_matrix_to_quantize
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -17,20 +18,16 @@ if TYPE_CHECKING:
 
     from mistral_cli.model.args import ModelArgs
 
-_KEPT = ("embed_tokens.weight", "block_sparse_moe.gate.weight")
-"""How the names of matrices end that are not quantized."""
-
 
 def quantizable(args: ModelArgs, method: Method) -> dict[str, tuple[int, int]]:
     """Return the layers that are quantized, by name, and their (outputs, inputs).
 
-    Those are all linear layers whose shape fits, the head among them, but the routers of experts: they are tiny, and a
-    wrong choice costs more than a wrong digit.
+    Those are all linear layers whose shape fits, the head among them, but the routers of experts.
     """
     return {
         name.removesuffix(".weight"): (shape[0], shape[1])
         for name, shape in args.tensor_shapes().items()
-        if len(shape) == 2 and not name.endswith(_KEPT) and method.supports(shape[0], shape[1])
+        if is_matrix_to_quantize(name, shape) and method.supports(shape[0], shape[1])
     }
 
 
