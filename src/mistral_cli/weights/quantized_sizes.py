@@ -1,0 +1,57 @@
+"""What quantized weights take, counted without torch: for those who only want to tell it.
+
+The bytes are those of the methods that a CPU gets (``weights.methods``), whose layouts these few formulas repeat; a
+test compares the two for every shape of a model.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from mistral_cli.kernels.schemes import BLOCK, GROUP
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mistral_cli.model.args import ModelArgs
+
+KEPT = ("embed_tokens.weight", "block_sparse_moe.gate.weight")
+"""How the names of matrices end that are not quantized: a wrong choice of a router costs more than a wrong digit."""
+
+_SIXTEEN_BITS = 2
+
+
+def is_matrix_to_quantize(name: str, shape: tuple[int, ...]) -> bool:
+    """Tell whether a tensor is one that a quantization replaces, as far as its name and its axes say."""
+    return len(shape) == 2 and not name.endswith(KEPT)
+
+
+def _four_bits(outputs: int, inputs: int) -> int | None:
+    """Half a byte a number and a scale for 64 of them, rows filled up to whole blocks (``kernels/packing.py``)."""
+    if not outputs or not inputs or inputs % GROUP:
+        return None
+    return -(-outputs // BLOCK) * BLOCK * inputs // GROUP * (GROUP // 2 + _SIXTEEN_BITS)
+
+
+def _eight_bits(outputs: int, inputs: int) -> int | None:
+    """A byte a number and a scale a row (``weights/torch_int8.py``)."""
+    if not outputs or not inputs or outputs % 16 or inputs % 32:
+        return None
+    return outputs * inputs + _SIXTEEN_BITS * outputs
+
+
+_BYTES: dict[str, Callable[[int, int], int | None]] = {"int8": _eight_bits, "nf4": _four_bits}
+"""Scheme -> the bytes of a matrix of (outputs, inputs); None where it stays as it is."""
+
+SIZED = tuple(_BYTES)
+"""The schemes that can be counted, the largest first; ``int4`` takes what ``nf4`` does."""
+
+
+def quantized_size(args: ModelArgs, scheme: str) -> int:
+    """Return the bytes of all weights on a CPU, quantized where they can be and 16 bits a number where not."""
+    total = 0
+    for name, shape in args.tensor_shapes().items():
+        packed = _BYTES[scheme](shape[0], shape[1]) if is_matrix_to_quantize(name, shape) else None
+        total += _SIXTEEN_BITS * math.prod(shape) if packed is None else packed
+    return total
