@@ -15,6 +15,7 @@ CHATML = (
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
 SHAPE = {
+    "vocab_size": 260,
     "hidden_size": 32,
     "intermediate_size": 64,
     "num_hidden_layers": 3,
@@ -42,7 +43,7 @@ def write_foreign(folder: Path, kind: str = "llama", *, template: str | None = C
     from transformers import AutoConfig, AutoModelForCausalLM
 
     shape = {key: value for key, value in (SHAPE | OF_KIND[kind] | config).items() if value is not ...}
-    built = AutoConfig.for_model(kind, vocab_size=260, **shape)
+    built = AutoConfig.for_model(kind, **shape)
     with torch.random.fork_rng():
         torch.manual_seed(5)
         model = AutoModelForCausalLM.from_config(built, dtype=torch.float32)

@@ -191,6 +191,7 @@ def load_model(
             use_safetensors=True,
             local_files_only=True,
             output_loading_info=True,
+            ignore_mismatched_sizes=True,  # it would fill them with random numbers: they are refused below, by name
             dtype=dtype,
             device_map=placement.device_map,
             max_memory=placement.max_memory,
