@@ -10,10 +10,11 @@ namespace {
 
 struct Avx2 {
   static constexpr int kLanes = 8, kNumbers = 1, kRows = 6, kVectors = 2;
+  static constexpr float kLeast = -127.0f;  // its exponent is that of zero
   using Floats = __m256;
   using Words = __m256i;
 
-  static void prefetch(const char *bytes) { _mm_prefetch(bytes, _MM_HINT_T0); }
+  static void prefetch(const char *bytes) { _mm_prefetch(bytes, _MM_HINT_T1); }
   static Words zero() { return _mm256_setzero_si256(); }
   static Words words(const uint32_t *from) { return _mm256_load_si256((const __m256i *)from); }
   static void keep(uint32_t *to, Words words) { _mm256_store_si256((__m256i *)to, words); }
@@ -47,18 +48,19 @@ struct Avx2 {
     half = _mm_add_ps(half, _mm_movehl_ps(half, half));
     return _mm_cvtss_f32(_mm_add_ss(half, _mm_movehdup_ps(half)));
   }
-  static Words load(const char *from, int64_t type) {
-    if (type == kFloat32) return _mm256_loadu_si256((const __m256i *)from);
-    if (type == kInt8)
+  template <int64_t TYPE>
+  static Words load(const char *from) {
+    if (TYPE == kFloat32) return _mm256_loadu_si256((const __m256i *)from);
+    if (TYPE == kInt8)
       return _mm256_castps_si256(_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)from))));
     return _mm256_slli_epi32(_mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)from)), 16);
   }
   static Floats dot(Floats sums, Words words, uint32_t word) {
     return _mm256_fmadd_ps(_mm256_castsi256_ps(words), _mm256_castsi256_ps(_mm256_set1_epi32(word)), sums);
   }
-  static Floats weigh(const Floats *from, uint32_t *to) {
-    keep(to, _mm256_castps_si256(from[0]));
-    return from[0];
+  static Floats weigh(Floats weights, uint32_t *to) {
+    keep(to, _mm256_castps_si256(weights));
+    return weights;
   }
   static void transpose(Words (&rows)[8]) {
     Words half[8];

@@ -10,10 +10,11 @@ namespace {
 
 struct Vectors {
   static constexpr int kLanes = 16, kRows = 6, kVectors = 4;
+  static constexpr float kLeast = -200.0f;
   using Floats = __m512;
   using Words = __m512i;
 
-  static void prefetch(const char *bytes) { _mm_prefetch(bytes, _MM_HINT_T0); }
+  static void prefetch(const char *bytes) { _mm_prefetch(bytes, _MM_HINT_T1); }
   static Words zero() { return _mm512_setzero_si512(); }
   static Words words(const uint32_t *from) { return _mm512_load_si512(from); }
   static void keep(uint32_t *to, Words words) { _mm512_store_si512(to, words); }
@@ -26,11 +27,7 @@ struct Vectors {
   static Floats add(Floats a, Floats b, Floats c) { return _mm512_fmadd_ps(a, b, c); }
   static Floats greater(Floats a, Floats b) { return _mm512_max_ps(a, b); }
   static Floats nearest(Floats a) { return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
-  static Floats shift(Floats a, Floats whole) {
-    // below 2^-126 nothing is left, as in the other variants
-    const __mmask16 held = _mm512_cmp_ps_mask(whole, _mm512_set1_ps(-127.0f), _CMP_NEQ_UQ);
-    return _mm512_maskz_scalef_ps(held, a, whole);
-  }
+  static Floats shift(Floats a, Floats whole) { return _mm512_scalef_ps(a, whole); }
   static Floats within(int64_t at, int64_t low, int64_t high, Floats a, Floats other) {
     const __m512i lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
     const __mmask16 held = _mm512_cmpge_epi32_mask(lanes, _mm512_set1_epi32(static_cast<int>(low - at))) &
@@ -66,30 +63,35 @@ struct Vectors {
   }
 };
 
-inline __m512 floats_of(const char *bytes, int64_t type) {
-  if (type == kFloat32) return _mm512_loadu_ps(bytes);
-  if (type == kInt8) return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)bytes)));
+template <int64_t TYPE>
+inline __m512 floats_of(const char *bytes) {
+  if (TYPE == kFloat32) return _mm512_loadu_ps(bytes);
+  if (TYPE == kInt8) return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)bytes)));
   return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)bytes)), 16));
 }
 
 struct Singles : Vectors {
   static constexpr int kNumbers = 1;
-  static Words load(const char *from, int64_t type) { return _mm512_castps_si512(floats_of(from, type)); }
+  template <int64_t TYPE>
+  static Words load(const char *from) {
+    return _mm512_castps_si512(floats_of<TYPE>(from));
+  }
   static Floats dot(Floats sums, Words words, uint32_t word) {
     return _mm512_fmadd_ps(_mm512_castsi512_ps(words), _mm512_castsi512_ps(_mm512_set1_epi32(word)), sums);
   }
-  static Floats weigh(const Floats *from, uint32_t *to) {
-    keep(to, _mm512_castps_si512(from[0]));
-    return from[0];
+  static Floats weigh(Floats weights, uint32_t *to) {
+    keep(to, _mm512_castps_si512(weights));
+    return weights;
   }
 };
 
 #ifdef __AVX512BF16__
 struct Doubles : Vectors {
   static constexpr int kNumbers = 2;
-  static Words load(const char *from, int64_t type) {
-    if (type == kBFloat16) return _mm512_loadu_si512(from);
-    return (Words)_mm512_cvtne2ps_pbh(floats_of(from + 16 * size_of(type), type), floats_of(from, type));
+  template <int64_t TYPE>
+  static Words load(const char *from) {
+    if (TYPE == kBFloat16) return _mm512_loadu_si512(from);
+    return (Words)_mm512_cvtne2ps_pbh(floats_of<TYPE>(from + 16 * size_of(TYPE)), floats_of<TYPE>(from));
   }
   static void pairs(Words one, Words other, uint32_t *to) {
     alignas(64) static constexpr uint16_t kOrder[64] = {
@@ -102,8 +104,8 @@ struct Doubles : Vectors {
   static Floats dot(Floats sums, Words words, uint32_t word) {
     return _mm512_dpbf16_ps(sums, (__m512bh)words, (__m512bh)_mm512_set1_epi32(word));
   }
-  static Floats weigh(const Floats *from, uint32_t *to) {
-    const Words words = (Words)_mm512_cvtne2ps_pbh(from[1], from[0]);
+  static Floats weigh(Floats one, Floats other, uint32_t *to) {
+    const Words words = (Words)_mm512_cvtne2ps_pbh(other, one);
     keep(to, words);
     return plus(_mm512_castsi512_ps(_mm512_slli_epi32(words, 16)),
                 _mm512_castsi512_ps(_mm512_and_si512(words, _mm512_set1_epi32(0xffff0000))));

@@ -5,6 +5,7 @@ namespace {
 
 struct Portable {
   static constexpr int kLanes = 4, kNumbers = 1, kRows = 4, kVectors = 2;
+  static constexpr float kLeast = -127.0f;  // its exponent is that of zero
   struct Floats {
     float lane[kLanes];
   };
@@ -68,14 +69,15 @@ struct Portable {
     return top;
   }
   static float sum(const Floats &a) { return (a.lane[0] + a.lane[1]) + (a.lane[2] + a.lane[3]); }
-  static Words load(const char *from, int64_t type) {
+  template <int64_t TYPE>
+  static Words load(const char *from) {
     Words words;
     for (int i = 0; i < kLanes; i++) {
       uint16_t narrow;
       float value;
-      if (type == kFloat32)
+      if (TYPE == kFloat32)
         std::memcpy(&value, from + 4 * i, 4);
-      else if (type == kBFloat16)
+      else if (TYPE == kBFloat16)
         std::memcpy(&narrow, from + 2 * i, 2), value = widen(narrow);
       else
         value = static_cast<float>(reinterpret_cast<const int8_t *>(from)[i]);
@@ -87,9 +89,9 @@ struct Portable {
     const float value = float_of(word);
     return made([&](int i) { return sums.lane[i] + float_of(words.lane[i]) * value; });
   }
-  static Floats weigh(const Floats *from, uint32_t *to) {
-    write(reinterpret_cast<float *>(to), from[0]);
-    return from[0];
+  static Floats weigh(const Floats &weights, uint32_t *to) {
+    write(reinterpret_cast<float *>(to), weights);
+    return weights;
   }
   static void transpose(Words (&rows)[kLanes]) {
     for (int i = 0; i < kLanes; i++)

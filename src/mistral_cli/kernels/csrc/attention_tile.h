@@ -4,11 +4,11 @@
 //   kNumbers               numbers in a word: one float, or two neighbours in bfloat16
 //   kRows, kVectors        the largest tile of sums that the registers hold
 //   Words, Floats          kLanes words, kLanes floats
-//   load(from, type)       kLanes * kNumbers numbers of a type, as words
+//   load<type>(from)       kLanes * kNumbers numbers of a type, as words
 //   transpose(rows)        kLanes vectors of kLanes words
 //   pairs(one, other, to)  two rows of words -> words whose numbers come from both; for two numbers in a word only
 //   dot(sums, words, word) adds to each lane the products of its numbers with those of `word`, in float
-//   weigh(from, to)        kLanes * kNumbers floats -> kLanes words; returns kLanes sums of what the words hold
+//   weigh(floats…, to)     kNumbers vectors of floats -> kLanes words; returns kLanes sums of what the words hold
 //
 // Queries that share a head of keys are rows of one product with a block of keys, and, once their scores are weights,
 // of one with the block's values (Rabe and Staats, arXiv:2112.05682; Dao et al., arXiv:2205.14135).
@@ -29,12 +29,12 @@ constexpr float kNothing = -INFINITY;
 inline int64_t rounded(int64_t count, int64_t unit) { return (count + unit - 1) / unit * unit; }
 inline int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 inline int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
-inline int64_t size_of(int64_t type) { return type == kFloat32 ? 4 : type == kBFloat16 ? 2 : 1; }
+constexpr int64_t size_of(int64_t type) { return type == kFloat32 ? 4 : type == kBFloat16 ? 2 : 1; }
 
-// 2^x for x <= 0 or NaN, within two units in the last place; 0 below 2^-127.
+// 2^x for x <= 0 or NaN, within two units in the last place; where x is far below what a float can hold, 0.
 template <class V>
 inline typename V::Floats power(typename V::Floats x) {
-  x = V::greater(V::floats(-127.0f), x);  // NaN passes
+  x = V::greater(V::floats(V::kLeast), x);  // NaN passes
   const typename V::Floats whole = V::nearest(x), rest = V::subtract(x, whole);
   typename V::Floats sum = V::floats(1.5403530e-4f);  // ln(2)^k / k!, k = 6 … 0
   sum = V::add(sum, rest, V::floats(1.3333558e-3f));
@@ -136,58 +136,69 @@ struct Worker {
   }
   ~Worker() { std::free(memory); }
 
-  // Numbers `at` to `at + kVectorNumbers - 1` of a row, zero past its end.
-  typename V::Words part_of(const char *row, int64_t at, int64_t type) const {
-    if (at + kVectorNumbers <= job.width) return V::load(row + at * size_of(type), type);
+  // Numbers `at` to `at + kVectorNumbers - 1` of a row of `width`, zero past its end.
+  template <int64_t TYPE>
+  static typename V::Words part_of(const char *row, int64_t at, int64_t width) {
+    constexpr int64_t kSize = size_of(TYPE);
+    if (at + kVectorNumbers <= width) return V::template load<TYPE>(row + at * kSize);
     alignas(64) char rest[kVectorNumbers * 4] = {};
-    if (at < job.width) std::memcpy(rest, row + at * size_of(type), (job.width - at) * size_of(type));
-    return V::load(rest, type);
+    if (at < width) std::memcpy(rest, row + at * kSize, (width - at) * kSize);
+    return V::template load<TYPE>(rest);
   }
 
+  template <int64_t TYPE>
   void take_queries(const char *from, int64_t head, int64_t begin, int64_t end) {
     uint32_t *to = queries;
     for (int64_t token = begin; token < end; token++)
       for (int64_t member = 0; member < job.group(); member++, to += padded_steps) {
         const int64_t at = (head * job.group() + member) * job.query_head + token * job.query_token;
         for (int64_t step = 0; step < padded_steps; step += V::kLanes)
-          V::keep(to + step, part_of(from + at * size_of(job.type), step * V::kNumbers, job.type));
+          V::keep(to + step, part_of<TYPE>(from + at * size_of(TYPE), step * V::kNumbers, job.width));
       }
   }
 
   // Keys `low` to `high - 1` of a block, side by side: word `step` of each. Those that nobody here sees are zero.
-  void pack_keys(const char *from, int64_t low, int64_t high) {
-    const int64_t row_bytes = job.width * size_of(job.cache_type);
+  // `next` is what will be read after them.
+  template <int64_t TYPE>
+  void pack_keys(const char *from, const char *next, int64_t low, int64_t high) {
+    const int64_t width = job.width, row_bytes = width * size_of(TYPE), until = padded_steps;
+    uint32_t *const to = keys;
     for (int64_t key = 0; key < kBlock; key += V::kLanes)
-      for (int64_t step = 0; step < padded_steps; step += V::kLanes) {
+      for (int64_t step = 0; step < until; step += V::kLanes) {
         typename V::Words rows[V::kLanes];
-        if (key >= low && key + V::kLanes <= high)
+        const int64_t at = step * V::kNumbers;
+        if (key >= low && key + V::kLanes <= high && at + kVectorNumbers <= width)
           each<V::kLanes>([&](auto i) {
-            const char *row = from + (key + i) * row_bytes;
-            V::prefetch(row + V::kLanes * row_bytes + step * V::kNumbers * size_of(job.cache_type));
-            rows[i] = part_of(row, step * V::kNumbers, job.cache_type);
+            const int64_t place = (key + i) * row_bytes + at * size_of(TYPE);
+            rows[i] = V::template load<TYPE>(from + place);
+            V::prefetch(next + place);
           });
         else
           for (int i = 0; i < V::kLanes; i++)
-            rows[i] = key + i >= low && key + i < high
-                          ? part_of(from + (key + i) * row_bytes, step * V::kNumbers, job.cache_type)
-                          : V::zero();
+            rows[i] = key + i >= low && key + i < high ? part_of<TYPE>(from + (key + i) * row_bytes, at, width)
+                                                       : V::zero();
         V::transpose(rows);
-        each<V::kLanes>([&](auto i) { V::keep(keys + (step + i) * kBlock + key, rows[i]); });
+        each<V::kLanes>([&](auto i) { V::keep(to + (step + i) * kBlock + key, rows[i]); });
       }
   }
 
-  void pack_values(const char *from, int64_t low, int64_t high) {
-    const int64_t row_bytes = job.width * size_of(job.cache_type);
-    const auto part = [&](int64_t key, int64_t at) {
-      return key >= low && key < high ? part_of(from + key * row_bytes, at, job.cache_type) : V::zero();
+  template <int64_t TYPE>
+  void pack_values(const char *from, const char *next, int64_t low, int64_t high) {
+    const int64_t width = job.width, row_bytes = width * size_of(TYPE), until = columns;
+    const bool whole = low <= 0 && high >= kBlock && width == until;
+    const auto part = [=](int64_t key, int64_t at) {
+      if (whole) return V::template load<TYPE>(from + key * row_bytes + at * size_of(TYPE));
+      return key >= low && key < high ? part_of<TYPE>(from + key * row_bytes, at, width) : V::zero();
     };
+    uint32_t *to = values;
     for (int64_t key = 0; key < kBlock; key += V::kNumbers)
-      for (int64_t at = 0; at < columns; at += kVectorNumbers) {
-        uint32_t *to = values + key / V::kNumbers * columns + at;
+      for (int64_t at = 0; at < until; at += kVectorNumbers) {
+        for (int64_t i = 0; i < V::kNumbers; i++) V::prefetch(next + (key + i) * row_bytes + at * size_of(TYPE));
         if constexpr (V::kNumbers == 1)
           V::keep(to, part(key, at));
         else
           V::pairs(part(key, at), part(key + 1, at), to);
+        to += kVectorNumbers;
       }
   }
 
@@ -225,7 +236,11 @@ struct Worker {
       });
     uint32_t *words = reinterpret_cast<uint32_t *>(score);
     each<kVectors / V::kNumbers>([&](auto i) {
-      const typename V::Floats held = V::weigh(line + i * V::kNumbers, words + i * V::kLanes);
+      typename V::Floats held;
+      if constexpr (V::kNumbers == 1)
+        held = V::weigh(line[i], words + i * V::kLanes);
+      else
+        held = V::weigh(line[2 * i], line[2 * i + 1], words + i * V::kLanes);
       if (!is_scaled) total = V::plus(total, held);
     });
     V::write(sums + row * V::kLanes, total);
@@ -234,21 +249,28 @@ struct Worker {
   }
 
   // Tokens `begin` to `end - 1` of one sequence and one head of keys. Returns false where a result is not finite.
+  template <int64_t TYPE>
   bool compute(const Sequence &sequence, int64_t head, int64_t begin, int64_t end) {
-    const int64_t group = job.group(), rows = (end - begin) * group, bytes = size_of(job.cache_type);
+    const int64_t group = job.group(), rows = (end - begin) * group;
     const int64_t first = sequence.start + begin, last = sequence.start + end - 1, seen = job.first_seen(first);
-    take_queries(reinterpret_cast<const char *>(sequence.query), head, begin, end);
+    const char *query = reinterpret_cast<const char *>(sequence.query);
+    if (job.type == kFloat32)
+      take_queries<kFloat32>(query, head, begin, end);
+    else
+      take_queries<kBFloat16>(query, head, begin, end);
     for (int64_t i = 0; i < rows; i++) highest[i] = kNothing;
     std::memset(sums, 0, rows * V::kLanes * sizeof(float));
     std::memset(results, 0, rows * columns * sizeof(float));
     for (int64_t base = seen / kBlock * kBlock; base <= last; base += kBlock) {
       const int64_t low = most(seen - base, 0), high = least(last + 1 - base, kBlock);
-      const int64_t at = (head * sequence.head_stride + (base - sequence.first) * job.width) * bytes;
+      const int64_t at = (head * sequence.head_stride + (base - sequence.first) * job.width) * size_of(TYPE);
+      const char *from_keys = reinterpret_cast<const char *>(sequence.keys + at);
+      const char *from_values = reinterpret_cast<const char *>(sequence.values + at);
       const int64_t from = most(base - first, 0);
       const int64_t until = job.window ? least(base + kBlock - 1 + job.window - first, end - begin) : end - begin;
       const int64_t row = from * group, count = (until - from) * group;
       if (count <= 0) continue;
-      pack_keys(reinterpret_cast<const char *>(sequence.keys + at), low, high);
+      pack_keys<TYPE>(from_keys, from_values, low, high);
       take_scales(sequence, head, base, low, high);
       multiply<V>(count, kBlock, queries + row * padded_steps, padded_steps, keys, kBlock, scores + row * kBlock,
                   kBlock, nullptr, steps);
@@ -256,7 +278,7 @@ struct Worker {
         const int64_t position = first + i / group;
         weigh(i, most(job.first_seen(position) - base, 0), least(position + 1 - base, kBlock), sequence.key_scales);
       }
-      pack_values(reinterpret_cast<const char *>(sequence.values + at), low, high);
+      pack_values<TYPE>(from_values, from_keys + kBlock * job.width * size_of(TYPE), low, high);
       multiply<V>(count, columns, reinterpret_cast<const uint32_t *>(scores + row * kBlock), kBlock, values, columns,
                   results + row * columns, columns, factors + row, kBlock / V::kNumbers);
     }
@@ -285,22 +307,30 @@ struct Worker {
 
   // Zero times a value that is not finite is NaN, also where the weight is zero because the query does not see it.
   // So then each token is computed by itself: what is packed for it ends with what it sees.
+  template <int64_t TYPE>
   void run(int64_t unit) {
     const int64_t pairs = job.count * job.kv_heads, pair = unit % pairs;
     const int64_t tile = job.tiles() - 1 - unit / pairs;  // those that see most come first
     const Sequence &sequence = job.sequence(pair / job.kv_heads);
     const int64_t begin = tile * job.tile(), end = least(begin + job.tile(), job.tokens), head = pair % job.kv_heads;
-    if (compute(sequence, head, begin, end) || end - begin == 1) return;
-    for (int64_t token = begin; token < end; token++) compute(sequence, head, token, token + 1);
+    if (compute<TYPE>(sequence, head, begin, end) || end - begin == 1) return;
+    for (int64_t token = begin; token < end; token++) compute<TYPE>(sequence, head, token, token + 1);
   }
 };
 
-template <class V>
-bool run_units(const Job &job, int64_t begin, int64_t end) {
+template <class V, int64_t TYPE>
+bool run_units_of(const Job &job, int64_t begin, int64_t end) {
   Worker<V> worker(job);
   if (!worker.memory) return false;
-  for (int64_t unit = begin; unit < end; unit++) worker.run(unit);
+  for (int64_t unit = begin; unit < end; unit++) worker.template run<TYPE>(unit);
   return true;
+}
+
+template <class V>
+bool run_units(const Job &job, int64_t begin, int64_t end) {
+  if (job.cache_type == kInt8) return run_units_of<V, kInt8>(job, begin, end);
+  if (job.cache_type == kBFloat16) return run_units_of<V, kBFloat16>(job, begin, end);
+  return run_units_of<V, kFloat32>(job, begin, end);
 }
 
 }  // namespace
