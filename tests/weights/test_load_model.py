@@ -69,7 +69,7 @@ def test_both_formats_give_equal_logits(tmp_path: Path, args: ModelArgs) -> None
 
 
 def test_a_loaded_model_computes_what_the_model_it_was_saved_from_computes(tmp_path: Path) -> None:
-    original = Mistral(DENSE, torch.Generator().manual_seed(1))
+    original = Mistral(DENSE, torch.Generator().manual_seed(1), dtype=torch.float64)
     weights = {name: weight.detach().clone() for name, weight in original.named_parameters()}
     loaded = load_model(write_huggingface(tmp_path, DENSE, weights))
     assert torch.equal(loaded(TOKENS)[0], original(TOKENS)[0])
