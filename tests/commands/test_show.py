@@ -232,13 +232,6 @@ def test_a_config_that_is_not_there_is_not_found(capfd: pytest.CaptureFixture[st
     assert mistral(capfd, "show", str(tmp_path / "nothing" / "config.json")).code == 3
 
 
-def test_another_architecture_is_refused_by_name(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    folder = write_config(tmp_path, {"architectures": ["LlamaForCausalLM"], "model_type": "llama"})
-    code, _, err = mistral(capfd, "show", str(folder))
-    assert code == 4
-    assert "LlamaForCausalLM" in err
-
-
 @pytest.mark.parametrize(
     ("files", "found"),
     [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -37,15 +37,27 @@ def show(
 ) -> None:
     """Tell what a model is: shape, parameters, tokenizer, context, memory, licence."""
     _, console = start(ctx)
-    facts = read_facts(model, _find(model, revision))
-    shapes = facts.args.tensor_shapes()
+    shapes, rows, values = _read(model, _find(model, revision))
     if as_object:
-        console.json({**as_json(facts), **({"tensors": shapes} if tree else {})})
+        console.json({**values, **({"tensors": shapes} if tree else {})})
     elif tree:
         console.line("\n".join(draw(Path(model).name, build_tree(shapes))))
     else:
-        width = max(len(label) for label, _ in _rows(facts))
-        console.line("\n".join(f"{label:{width}}  {text}".rstrip() for label, text in _rows(facts)))
+        width = max(len(label) for label, _ in rows)
+        console.line("\n".join(f"{label:{width}}  {text}".rstrip() for label, text in rows))
+
+
+def _read(name: str, path: Path) -> tuple[Mapping[str, tuple[int, ...]], list[tuple[str, str]], Mapping[str, object]]:
+    """Return the shape of every tensor, the lines for a person, and the values for a program."""
+    from mistral_cli.commands.show_foreign import foreign_json, foreign_rows, read_foreign
+    from mistral_cli.weights.architecture import foreign_architecture
+
+    architecture = foreign_architecture(path)
+    if architecture is not None:
+        foreign = read_foreign(name, path, architecture)
+        return foreign.shapes, list(foreign_rows(foreign)), foreign_json(foreign)
+    facts = read_facts(name, path)
+    return facts.args.tensor_shapes(), list(_rows(facts)), as_json(facts)
 
 
 def _find(name: str, revision: str | None) -> Path:

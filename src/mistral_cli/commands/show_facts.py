@@ -77,7 +77,7 @@ def read_facts(name: str, path: Path) -> Facts:
 
     args, folder = read_args(path), path if path.is_dir() else path.parent
     files = find_files(folder) if path.is_dir() and any(folder.glob("*.safetensors*")) else None
-    dtype = _stated_dtype(find_config(path))
+    dtype = stated_dtype(find_config(path))
     if files is not None:
         sources = match_tensors(read_tensors(files), args, folder)
         word = main_dtype(source.tensor for source in sources.values())
@@ -89,12 +89,12 @@ def read_facts(name: str, path: Path) -> Facts:
         dtype=dtype,
         weight_files=len(files.weights) if files else 0,
         weight_bytes=files.nbytes if files else 0,
-        tokenizer=_tokenizer(folder) if path.is_dir() else TokenizerFacts(problem="this is a config alone"),
+        tokenizer=read_tokenizer(folder) if path.is_dir() else TokenizerFacts(problem="this is a config alone"),
         license=find_license(folder) if path.is_dir() else "",
     )
 
 
-def _stated_dtype(config: Path) -> str:
+def stated_dtype(config: Path) -> str:
     """Return the type that a config names: ``dtype`` (transformers 5, Mistral) or ``torch_dtype`` (transformers 4)."""
     from mistral_cli.weights.json_file import read_object
 
@@ -103,7 +103,8 @@ def _stated_dtype(config: Path) -> str:
     return stated if isinstance(stated, str) else ""
 
 
-def _tokenizer(folder: Path) -> TokenizerFacts:
+def read_tokenizer(folder: Path) -> TokenizerFacts:
+    """Return what is known of the tokenizer in ``folder``."""
     from mistral_cli.text.tokenizer import load_tokenizer
 
     try:
