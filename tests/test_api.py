@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 import subprocess
 import sys
+import threading
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
@@ -62,6 +64,51 @@ def test_a_list_of_texts_gives_a_list_of_answers(llm: LLM) -> None:
     assert answers == [llm.generate(question, **SHORT) for question in questions]
     assert len(set(answers)) == 3
     assert llm.generate([], **SHORT) == []
+
+
+def test_a_list_of_conversations_gives_a_list_of_answers(llm: LLM) -> None:
+    chats = [
+        [{"role": "user", "content": "What is RoPE?"}],
+        (Message(role="system", content="Be brief."), Message(role="user", content="What is NF4?")),
+    ]
+    assert llm.generate(chats, **SHORT) == [llm.generate(chat, **SHORT) for chat in chats]
+
+
+def test_a_seed_gives_each_of_a_list_what_it_gives_it_alone(llm: LLM) -> None:
+    questions = ["What is RoPE?", "What is NF4?", "What is RoPE?"] * 4
+    how = {"temperature": 1.5, "seed": 7, "max_tokens": 10}
+    answers = llm.generate(questions, **how)
+    assert answers == [llm.generate(question, **how) for question in questions]
+    assert len(set(answers)) == 2
+
+
+def test_many_prompts_may_have_parameters_of_their_own(llm: LLM) -> None:
+    params = [SamplingParams(temperature=0, max_tokens=number + 1) for number in range(3)]
+    ends = {
+        index: event
+        for index, event in llm.stream_many(["What is RoPE?", [], "What is NF4?"], params)
+        if isinstance(event, Done | UsageError)
+    }
+    assert isinstance(ends[1], UsageError)
+    assert (len(ends[0].ids), len(ends[2].ids)) == (1, 3)
+    with pytest.raises(UsageError):
+        llm.generate([[{"role": "user", "content": "What is RoPE?"}], []], **SHORT)
+
+
+def test_many_prompts_are_taken_as_there_is_room_for_them(folder: Path) -> None:
+    narrow, taken = mistral_cli.load(str(folder), device="cpu", batch=2), []
+    endless = (taken.append(number) or f"What is {number}?" for number in itertools.count())
+    replies = narrow.stream_many(endless, SamplingParams(**SHORT))
+    assert next(index for index, event in replies if isinstance(event, Done)) in (0, 1)
+    assert taken == [0, 1]
+    replies.close()
+
+
+def test_a_flag_ends_many_answers(llm: LLM) -> None:
+    flag = threading.Event()
+    flag.set()
+    ends = [event for _, event in llm.stream_many(["Hello", "there"], cancel=flag)]
+    assert [end.reason for end in ends] == ["cancelled"] * 2
 
 
 def test_a_conversation_gives_one_answer(llm: LLM) -> None:

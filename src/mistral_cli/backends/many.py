@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
@@ -16,8 +15,6 @@ if TYPE_CHECKING:
     Reply = tuple[int, Event | MistralError]
     """The number of a request, from 0, and what happened to it: the events of ``Backend.stream``, or its error."""
 
-_NEVER = threading.Event()
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
@@ -26,7 +23,7 @@ class Request:
     prompt: Prompt
     params: SamplingParams
     tools: Sequence[Tool] = ()
-    cancel: Cancel = _NEVER
+    cancel: Cancel | None = None
 
 
 @runtime_checkable

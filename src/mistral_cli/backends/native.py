@@ -186,7 +186,7 @@ class NativeBackend:
             UsageError: a prompt that the model's chat format cannot express.
             MistralError: the logits are not finite.
         """
-        request = Request(prompt=prompt, params=params, tools=tools, cancel=cancel or NEVER)
+        request = Request(prompt=prompt, params=params, tools=tools, cancel=cancel)
         ids, answer = self._prepare(request)
         return answer.run(self.engine.generate(ids, params, cancel=answer.stopper))
 
@@ -230,7 +230,9 @@ class NativeBackend:
         ids = self.encode(prompt, request.tools)
         text = TextStream(self.tokenizer, request.params.stop, continues=isinstance(prompt, str) or prompt[-1].prefix)
         notice = "" if isinstance(prompt, str) else self.tokenizer.notice
-        return ids, AnswerText(text=text, stopper=Stopper(cancel=request.cancel), piece=self._piece, notice=notice)
+        return ids, AnswerText(
+            text=text, stopper=Stopper(cancel=request.cancel or NEVER), piece=self._piece, notice=notice
+        )
 
     def _check_length(self, prompt: Prompt) -> None:
         """Refuse at once what no tokenizer could make fit: tokenizing a hundred megabytes takes minutes."""
