@@ -30,10 +30,10 @@ if TYPE_CHECKING:
 
 def project(model: Mistral, hidden: Tensor, *modules: Callable[[Tensor], Tensor]) -> tuple[Tensor, ...]:
     """Do what ``layers.project`` does, packed layers in one call; others read the model's dtype, as if not fused."""
-    packed = [module for module in modules if isinstance(module, PackedLinear) and is_transparent(module)]
-    if len(packed) == len(modules) and reads(hidden):
-        return multiply_joined(hidden, packed)
-    return layers.project(hidden.to(model.dtype), *modules)
+    packed = [module for module in modules if isinstance(module, PackedLinear)]
+    if len(packed) < len(modules) or not reads(hidden):
+        return layers.project(hidden.to(model.dtype), *modules)
+    return multiply_joined(hidden, packed) if all(map(is_transparent, packed)) else layers.project(hidden, *packed)
 
 
 def project_apart(model: Mistral, hidden: Tensor, *modules: Callable[[Tensor], Tensor]) -> tuple[Tensor, ...]:
