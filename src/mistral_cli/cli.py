@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import io
 import os
 import signal
@@ -202,4 +203,5 @@ def main() -> NoReturn:
         build().main(prog_name=PROGRAM, complete_var=COMPLETE_VAR)
     code = guarded(partial(run, sys.argv[1:]))
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C while the interpreter ends: no traceback
+    gc.freeze()  # or a third of a second goes into freeing, one by one, what ends with the process anyway
     sys.exit(code)

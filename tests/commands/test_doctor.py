@@ -87,7 +87,33 @@ def test_the_kernels_of_the_quantizations_are_told(
     assert rows_of(capfd)["4-bit products"]["value"].startswith(f"{library.load().variants[0]} (--quantize")
     monkeypatch.setattr(library, "_load", lambda: "it was not built")
     row = rows_of(capfd)["4-bit products"]
-    assert row["value"] == ("none: it was not built; --quantize needs it: install again where there is a C++ compiler")
+    assert row["value"] == "none: it was not built; faster with it: install again where there is a C++ compiler"
+    assert row["problem"] == ""
+
+
+def test_it_says_who_computes_each_quantization_and_why_not_a_better_one(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mistral_cli.kernels import library
+
+    rows = rows_of(capfd)
+    assert rows["nf4 on cpu"]["value"] == rows["int4 on cpu"]["value"] == "computed by our own kernel"
+    assert rows["int8 on cpu"]["value"] == "computed by torch"
+    assert rows["unasked"]["value"] == "nf4 for models of 3 billion parameters or more, else none"
+    monkeypatch.setattr(library, "_load", lambda: "it was not built")
+    assert (
+        rows_of(capfd)["nf4 on cpu"]["value"]
+        == "computed by bitsandbytes; our CPU kernel is not used: it was not built"
+    )
+
+
+def test_quantized_copies_are_counted_and_useless_ones_named(capfd: pytest.CaptureFixture[str]) -> None:
+    assert rows_of(capfd)["copies on disk"]["value"] == "0, 0 B"
+    folder = Path(os.environ["MISTRAL_CLI_HOME"]) / "cache" / "quantized"
+    folder.mkdir(parents=True)
+    (folder / "some-nf4-cpu-0123.safetensors").write_bytes(bytes(2000))
+    row = rows_of(capfd)["copies on disk"]
+    assert row["value"] == "1, 2.00 kB; 1 of no use any more: mistral cache list"
     assert row["problem"] == ""
 
 
@@ -123,8 +149,8 @@ def test_a_library_that_is_too_old_is_named_with_its_floor(tmp_path: Path) -> No
     pretend_installed(tmp_path, "bitsandbytes", "0.9.1")
     code, rows = doctor_apart(tmp_path)
     assert code == 1
-    assert rows["bitsandbytes"]["problem"].startswith("bitsandbytes 0.9.1 is older than 0.48")
-    assert rows["bitsandbytes"]["remedy"] == "pip install --upgrade 'bitsandbytes>=0.48'"
+    assert rows["bitsandbytes"]["problem"].startswith("bitsandbytes 0.9.1 is older than 0.50")
+    assert rows["bitsandbytes"]["remedy"] == "pip install --upgrade 'bitsandbytes>=0.50'"
 
 
 def test_a_library_and_an_extra_that_are_missing_are_told_apart(

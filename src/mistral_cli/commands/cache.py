@@ -69,13 +69,14 @@ def _chosen(names: list[str], entries: list[Entry]) -> list[Entry]:
             closest = find_closest(name, known)
             hint = f"Did you mean {closest}?" if closest else "See what is there: mistral cache list"
             raise ModelNotFoundError(f"There is no quantized copy called {name!a:.200}.", hint)
-    return [entry for entry in entries if labels[entry.path] & {*names}]
+    return [entry for entry in entries if {*labels[entry.path]} & {*names}]
 
 
-def _labels(entry: Entry) -> set[str]:
-    """Return all that a copy answers to: its name, its model's, the last part of that."""
-    model = {entry.stored.model, entry.stored.model.rpartition("/")[2]} if entry.stored else set()
-    return {entry.name, *model}
+def _labels(entry: Entry) -> tuple[str, ...]:
+    """Return all that a copy answers to: its name, the last part of its model's, the whole of that."""
+    if entry.stored is None:
+        return (entry.name,)
+    return entry.name, entry.stored.model.rpartition("/")[2], entry.stored.model
 
 
 def _remove(copies: QuantizedCache, entries: list[Entry], console: Console, *, as_object: bool) -> None:

@@ -17,12 +17,16 @@ from mistral_cli.commands.doctor_checks import (
     check_models,
     check_program,
 )
+from mistral_cli.commands.doctor_quantization import check_copies, check_quantization
 from mistral_cli.commands.doctor_torch import check_kernels, check_torch
 from mistral_cli.commands.start import start
 from mistral_cli.errors import UsageError
 from mistral_cli.ui.console import Console
 
-CHECKS = (check_program, check_libraries, check_torch, check_kernels, check_machine, check_files, check_models)
+CHECKS = (
+    *(check_program, check_libraries, check_torch, check_kernels, check_quantization, check_copies),
+    *(check_machine, check_files, check_models),
+)
 """What is looked at, in the order of the report."""
 
 

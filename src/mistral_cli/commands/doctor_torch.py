@@ -29,14 +29,14 @@ def check_torch() -> Iterator[Check]:
 
 
 def check_kernels() -> Iterator[Check]:
-    """Say which of our own kernels ``--quantize`` would use; without them the program works, but for that flag."""
+    """Say which instructions our own kernels would use; without them bitsandbytes and torch compute."""
     from mistral_cli.kernels import library
 
     why = library.reason_against()
     if library.unavailable():
-        value = f"none: {why}; --quantize needs it: install again where there is a C++ compiler"
+        value = f"none: {why}; faster with it: install again where there is a C++ compiler"
     else:
-        value = f"{library.isa()} (--quantize nf4 or int4)" + (f"; slow: {why}" if why else "")
+        value = f"{library.isa()} (--quantize nf4 or int4)" + (f"; not used: {why}" if why else "")
     yield Check(section="compute", name="4-bit products", value=value)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+import gc
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from mistral_cli.commands.ending import ENDING
@@ -34,7 +36,19 @@ def open_backend(settings: Settings, console: Console, prompt: Prompt | None = N
         _refuse_too_long(prompt, path, settings)
     which = _choose(path, settings, console)
     console.status(f"Loading {name} …")
-    return _load(name, path, settings, which, console)
+    with _collecting_nothing():
+        return _load(name, path, settings, which, console)
+
+
+@contextlib.contextmanager
+def _collecting_nothing() -> Iterator[None]:
+    """Keep the garbage collector out: it would look through the libraries' objects again and again, and find none."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+        gc.freeze()  # what is loaded now stays to the end
 
 
 def _say_what_was_chosen(name: str, console: Console) -> None:
