@@ -18,6 +18,10 @@ SOURCES = "src/mistral_cli/kernels/csrc"
 FLAGS = ["-std=c++17", "-O3", "-fPIC", "-fno-exceptions", "-fno-rtti", "-ffp-contract=off", "-g0", "-w"]
 VARIANTS = {
     "x86_64": {
+        "avx512vbmi.cpp": [
+            *("-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512vnni", "-mavx512vbmi"),
+            "-mprefer-vector-width=512",
+        ],
         "avx512.cpp": ["-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512vnni", "-mprefer-vector-width=512"],
         "avxvnni.cpp": ["-mavx2", "-mfma", "-mavxvnni"],
         "avx2.cpp": ["-mavx2", "-mfma"],

@@ -37,9 +37,7 @@ def contenders(weight: Tensor, wanted: set[str]) -> dict[str, Callable[[Tensor, 
     for name in variants:
         copies = [packing.quantize(weight, INT4 if name == "int4" else NF4) for _ in range(COPIES)]
         variant = None if name == "int4" else name
-        found[name] = lambda x, i, copies=copies, variant=variant: multiply(
-            x, copies[i].nibbles, copies[i].scales, copies[i].outputs, copies[i].scheme, variant=variant
-        )
+        found[name] = lambda x, i, copies=copies, variant=variant: multiply(x, copies[i], variant=variant)
     if "bnb" in wanted:
         layers = [bitsandbytes_layer(weight) for _ in range(COPIES)]
         found["bnb"] = lambda x, i: layers[i](x)

@@ -47,7 +47,7 @@ def test_a_lesser_variant_or_none_can_be_forced(forced: str, said: str) -> None:
 def test_a_variant_that_is_not_there_is_refused() -> None:
     packed = packing.empty(NF4, 16, 64)
     with pytest.raises(library.KernelUnavailableError, match=r"no variant 'sse9' .* There are: .*portable"):
-        multiply(torch.zeros(1, 64), packed.nibbles, packed.scales, 16, NF4, variant="sse9")
+        multiply(torch.zeros(1, 64), packed, variant="sse9")
 
 
 def test_torchs_threads_are_found_although_the_variant_was_asked_before_torch_was_there() -> None:
@@ -65,7 +65,7 @@ def test_products_run_on_torchs_own_threads() -> None:
         torch.randn(2**20).exp()  # wakes torch's pool
         before = len(list(Path("/proc/self/task").iterdir()))
         packed = packing.quantize(weight(1024, 1024), NF4)
-        multiply(rows(8, 1024), packed.nibbles, packed.scales, 1024, NF4)
+        multiply(rows(8, 1024), packed)
         after = len(list(Path("/proc/self/task").iterdir()))
     finally:
         torch.set_num_threads(threads)

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 DTYPES = [torch.float32, torch.bfloat16]
 
 
-def product(x: torch.Tensor, packed: Packed, variant: str | None = None) -> torch.Tensor:
-    return multiply(x, packed.nibbles, packed.scales, packed.outputs, packed.scheme, variant=variant)
+def product(x: torch.Tensor, packed: Packed, variant: str | None = None, *, fine: bool = False) -> torch.Tensor:
+    return multiply(x, packed, fine=fine, variant=variant)
 
 
 def bits(tensor: torch.Tensor) -> torch.Tensor:

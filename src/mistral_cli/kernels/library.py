@@ -18,7 +18,7 @@ from typing import Any, Final
 from mistral_cli.errors import MistralError
 
 FORCE = "MISTRAL_CLI_KERNEL"
-"""Environment variable with the name of a lesser variant to use, for comparisons: ``portable``, ``avx2``, …; or NONE."""
+"""Environment variable with the name of a lesser variant to use, for comparisons: ``portable``, ``avx2``, …; NONE."""
 NONE = "none"
 """The value of FORCE that does without the library, as if it had not been built."""
 
@@ -27,7 +27,7 @@ _TYPES = {"p": ctypes.c_void_p, "l": ctypes.c_int64, "i": ctypes.c_int32, "b": c
 _SIGNATURES: dict[str, tuple[Any, str]] = {
     "products_use_threads_of": (None, "p"),
     "products_variant": (ctypes.c_char_p, "i"),
-    "products_linear": (ctypes.c_int32, "b"),
+    "products_joined": (ctypes.c_int32, "bl"),
     "products_pack": (None, "ppllppi"),
     "products_unpack": (None, "pllpi"),
     "products_quantize": (None, "ipipillppi"),
@@ -44,7 +44,7 @@ _SIGNATURES: dict[str, tuple[Any, str]] = {
 """Function -> what it returns and takes (letters of ``_TYPES``), as declared in ``csrc/``."""
 
 CALL: Final = struct.Struct("@13qd")
-"""``Call`` of ``csrc/dispatch.cpp``: one argument is passed faster than its fourteen fields."""
+"""``Call`` of ``csrc/products.h``: one argument is passed faster than its fourteen fields."""
 
 
 class KernelUnavailableError(MistralError):

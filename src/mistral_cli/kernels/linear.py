@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 class PackedLinear(nn.Module):
     """Stands where an ``nn.Linear`` without bias stood; its buffers ``nibbles`` and ``scales`` are the weights.
 
+    ``fine``, False at first, is the precision that it computes with (see ``products``); no part of its state.
+
     Args:
         inputs: as ``nn.Linear``; a multiple of 64.
         outputs: as ``nn.Linear``.
@@ -34,6 +36,7 @@ class PackedLinear(nn.Module):
     def __init__(self, inputs: int, outputs: int, scheme: Scheme = NF4) -> None:
         super().__init__()
         self.in_features, self.out_features, self.scheme = inputs, outputs, scheme
+        self.fine = False
         packed = packing.empty(scheme, outputs, inputs)
         self.register_buffer("nibbles", packed.nibbles)
         self.register_buffer("scales", packed.scales)
@@ -66,13 +69,14 @@ class PackedLinear(nn.Module):
         if x.shape[-1] != self.in_features:
             raise ValueError(f"{x.shape[-1]} inputs where the layer has {self.in_features}")
         if torch.compiler.is_compiling() or (x.requires_grad and torch.is_grad_enabled()):
-            result: Tensor = packed_linear(x, self.nibbles, self.scales, self.out_features, self.scheme.name)
+            result: Tensor = packed_linear(x, self.nibbles, self.scales, self.out_features, self.scheme.name, self.fine)
             return result
-        return multiply(x, self.nibbles, self.scales, self.out_features, self.scheme)
+        return multiply(x, self.packed, fine=self.fine)
 
     def extra_repr(self) -> str:
         """Return what ``print`` shows between the brackets."""
-        return f"in_features={self.in_features}, out_features={self.out_features}, scheme={self.scheme.name}"
+        sizes = f"in_features={self.in_features}, out_features={self.out_features}"
+        return f"{sizes}, scheme={self.scheme.name}, fine={self.fine}"
 
 
 def join(layers: Sequence[PackedLinear]) -> PackedLinear:

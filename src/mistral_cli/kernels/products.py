@@ -1,14 +1,16 @@
 """The operator ``mistral_cli::packed_linear``: rows times packed weights. Knows tensors and the library; no module.
 
-Each row is quantized to int8 in groups of 64 on the way (its largest magnitude becomes 127), products within a group
-are whole numbers, and the groups are added in order. So a row's result depends on nothing but the row and the weights:
-neither on the processor's variant nor on the number of threads, nor on the rows beside it. A row with NaN or infinity
-comes out as NaN.
+Each row is quantized in groups of 64 on the way, products within a group are whole numbers, and the groups are added in
+order. Coarse: to 8 bits (the largest magnitude becomes 127); fine: to 13 bits (4095), with levels as precise, which for
+few rows costs little where memory is the limit, and twice the price for many. So a row's result depends on nothing but
+the row and the weights: neither on the processor's variant nor on the number of threads, nor on the rows beside it. A
+row with NaN or infinity comes out as NaN.
 """
 
 from __future__ import annotations
 
 import functools
+import struct
 from typing import TYPE_CHECKING
 
 import torch
@@ -17,7 +19,7 @@ from torch import Tensor
 from mistral_cli.errors import OutOfMemoryError
 from mistral_cli.kernels.library import CALL, load
 from mistral_cli.kernels.packing import TYPES, Packed, dequantize
-from mistral_cli.kernels.schemes import BLOCK, GROUP, SCHEMES, Scheme
+from mistral_cli.kernels.schemes import GROUP, SCHEMES, Scheme
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 
 
 @torch.library.custom_op("mistral_cli::packed_linear", mutates_args=(), device_types="cpu")
-def packed_linear(x: Tensor, nibbles: Tensor, scales: Tensor, outputs: int, scheme: str) -> Tensor:
+def packed_linear(x: Tensor, nibbles: Tensor, scales: Tensor, outputs: int, scheme: str, fine: bool = False) -> Tensor:
     """Return ``x`` (…, inputs) times the transposed weights: (…, outputs), in the dtype of ``x``.
 
     Args:
@@ -35,29 +37,32 @@ def packed_linear(x: Tensor, nibbles: Tensor, scales: Tensor, outputs: int, sche
         scales: see ``Packed``.
         outputs: rows of the weight.
         scheme: name in ``SCHEMES``.
+        fine: the precision.
 
     Raises:
         KernelUnavailableError: the library was not built here.
         OutOfMemoryError: no memory for the quantized rows.
     """
-    return multiply(x, nibbles, scales, outputs, SCHEMES[scheme])
+    return multiply(x, _packed(nibbles, scales, outputs, scheme), fine=fine)
 
 
 @packed_linear.register_fake
-def _shape_of(x: Tensor, nibbles: Tensor, scales: Tensor, outputs: int, scheme: str) -> Tensor:  # noqa: ARG001
+def _shape_of(x: Tensor, nibbles: Tensor, scales: Tensor, outputs: int, scheme: str, fine: bool = False) -> Tensor:  # noqa: ARG001
     return x.new_empty((*x.shape[:-1], outputs))
 
 
 def _keep_weights(ctx: torch.autograd.function.FunctionCtx, inputs: tuple[object, ...], output: Tensor) -> None:  # noqa: ARG001
-    _, nibbles, scales, outputs, scheme = inputs
+    _, nibbles, scales, outputs, scheme, _ = inputs
     ctx.save_for_backward(nibbles, scales)  # type: ignore[arg-type]
     ctx.outputs, ctx.scheme = outputs, scheme  # type: ignore[attr-defined]
 
 
-def _backward(ctx: torch.autograd.function.FunctionCtx, gradient: Tensor) -> tuple[Tensor, None, None, None, None]:
+def _backward(
+    ctx: torch.autograd.function.FunctionCtx, gradient: Tensor
+) -> tuple[Tensor, None, None, None, None, None]:
     """Pass the gradient on to ``x``, as if it had not been rounded; the weights are fixed."""
     nibbles, scales = ctx.saved_tensors  # type: ignore[attr-defined]
-    return packed_gradient(gradient, nibbles, scales, ctx.outputs, ctx.scheme), None, None, None, None  # type: ignore[attr-defined]
+    return packed_gradient(gradient, nibbles, scales, ctx.outputs, ctx.scheme), None, None, None, None, None  # type: ignore[attr-defined]
 
 
 packed_linear.register_autograd(_backward, setup_context=_keep_weights)
@@ -66,9 +71,7 @@ packed_linear.register_autograd(_backward, setup_context=_keep_weights)
 @torch.library.custom_op("mistral_cli::packed_gradient", mutates_args=(), device_types="cpu")
 def packed_gradient(gradient: Tensor, nibbles: Tensor, scales: Tensor, outputs: int, scheme: str) -> Tensor:
     """Return ``gradient`` (…, outputs) times the weights: (…, inputs), computed in the dtype of ``gradient``."""
-    inputs = nibbles.shape[1] * GROUP
-    packed = Packed(scheme=SCHEMES[scheme], outputs=outputs, inputs=inputs, nibbles=nibbles, scales=scales)
-    return gradient @ dequantize(packed, gradient.dtype)
+    return gradient @ dequantize(_packed(nibbles, scales, outputs, scheme), gradient.dtype)
 
 
 @packed_gradient.register_fake
@@ -76,64 +79,71 @@ def _gradient_shape(gradient: Tensor, nibbles: Tensor, scales: Tensor, outputs: 
     return gradient.new_empty((*gradient.shape[:-1], nibbles.shape[1] * GROUP))
 
 
-def multiply(
-    x: Tensor, nibbles: Tensor, scales: Tensor, outputs: int, scheme: Scheme, *, variant: str | None = None
-) -> Tensor:
+def _packed(nibbles: Tensor, scales: Tensor, outputs: int, scheme: str) -> Packed:
+    inputs = nibbles.shape[1] * GROUP
+    return Packed(scheme=SCHEMES[scheme], outputs=outputs, inputs=inputs, nibbles=nibbles, scales=scales)
+
+
+def multiply(x: Tensor, weights: Packed, *, fine: bool = False, variant: str | None = None) -> Tensor:
     """Do what ``packed_linear`` does without the operator's overhead, and without gradients.
 
     Args:
         x: as there.
-        nibbles: as there.
-        scales: as there.
-        outputs: as there.
-        scheme: what the codes stand for.
+        weights: (outputs, inputs).
+        fine: the precision.
         variant: name of the variant to use; None for the best.
 
     Raises:
         ValueError: ``x`` has another width than the weights, or is on another device.
+        OutOfMemoryError: no memory for the quantized rows.
     """
-    rows = x if x.dtype in TYPES else x.float()
-    inputs = rows.shape[-1]
-    if nibbles.shape[1] * GROUP != inputs or nibbles.shape[0] * BLOCK < outputs or rows.device.type != "cpu":
-        raise ValueError(f"{tuple(x.shape)} on {x.device} does not meet weights packed as {tuple(nibbles.shape)}")
-    rows = rows.reshape(-1, inputs)
-    if rows.stride(-1) != 1:
-        rows = rows.contiguous()
-    result = torch.empty(*x.shape[:-1], outputs, dtype=rows.dtype)
-    library = load()
-    call = CALL.pack(
-        library.index(variant),
-        torch.get_num_threads(),
-        rows.data_ptr(),
-        rows.stride(0),
-        TYPES[rows.dtype],
-        result.data_ptr(),
-        TYPES[rows.dtype],
-        rows.shape[0],
-        outputs,
-        inputs,
-        nibbles.data_ptr(),
-        scales.data_ptr(),
-        integers(scheme).data_ptr(),
-        1 / (127 * scheme.unit),
-    )
-    failed = library.functions.products_linear(call)
-    if failed:
-        raise OutOfMemoryError(f"No memory for {rows.shape[0]} quantized rows of {inputs}.", "Use a smaller batch.")
-    return result if result.dtype == x.dtype else result.to(x.dtype)
+    return _multiply(x, [(weights, fine)], variant)[0]
 
 
-def multiply_joined(x: Tensor, layers: Sequence[PackedLinear]) -> tuple[Tensor, ...]:
-    """Return what each of ``layers`` makes of ``x`` (…, inputs), bit for bit what they give one at a time; no gradients.
+def multiply_joined(x: Tensor, layers: Sequence[PackedLinear], *, variant: str | None = None) -> tuple[Tensor, ...]:
+    """Return what each of ``layers`` makes of ``x`` (…, inputs), bit for bit what they give one at a time.
+
+    The rows are quantized once, and the threads called once. Without gradients.
 
     Raises:
         ValueError: ``x`` has another width than a layer, or is on another device.
         OutOfMemoryError: no memory for the quantized rows.
     """
-    return tuple(multiply(x, layer.nibbles, layer.scales, layer.out_features, layer.scheme) for layer in layers)
+    return _multiply(x, [(layer.packed, layer.fine) for layer in layers], variant)
+
+
+def _multiply(x: Tensor, all_weights: Sequence[tuple[Packed, bool]], variant: str | None) -> tuple[Tensor, ...]:
+    rows = x if x.dtype in TYPES else x.float()
+    rows = rows.reshape(-1, rows.shape[-1])
+    if rows.stride(-1) != 1:
+        rows = rows.contiguous()
+    library, kind = load(), TYPES[rows.dtype]
+    head = (library.index(variant), torch.get_num_threads(), rows.data_ptr(), rows.stride(0), kind)
+    calls, results = b"", []
+    for weights, fine in all_weights:
+        if weights.inputs != rows.shape[1] or rows.device.type != "cpu":
+            raise ValueError(f"{tuple(x.shape)} on {x.device} does not meet {weights.outputs} × {weights.inputs}")
+        result = torch.empty(*x.shape[:-1], weights.outputs, dtype=rows.dtype)
+        sizes = (result.data_ptr(), kind, len(rows), weights.outputs, weights.inputs)
+        addresses = (weights.nibbles.data_ptr(), weights.scales.data_ptr())
+        calls += CALL.pack(*head, *sizes, *addresses, *levels(weights.scheme, fine))
+        results.append(result)
+    if library.functions.products_joined(calls, len(results)):
+        raise OutOfMemoryError(f"No memory for {len(rows)} quantized rows.", "Use a smaller batch.")
+    return tuple(result if result.dtype == x.dtype else result.to(x.dtype) for result in results)
+
+
+def levels(scheme: Scheme, fine: bool = False) -> tuple[int, float]:
+    """Return the address of a scheme's ``Levels`` (``csrc/products.h``), for good, and the step of a ``Call``."""
+    return _levels(scheme, fine).data_ptr(), scheme.step(fine)
+
+
+def integers(scheme: Scheme) -> Tensor:
+    """Return a scheme's ``Levels`` for coarse products."""
+    return _levels(scheme, False)
 
 
 @functools.cache
-def integers(scheme: Scheme) -> Tensor:
-    """Return the levels that the products compute with, as they are handed over."""
-    return torch.tensor(scheme.integers, dtype=torch.int8)
+def _levels(scheme: Scheme, fine: bool) -> Tensor:
+    words = struct.pack("@16b16hi", *scheme.integers, *scheme.fine_integers, fine)
+    return torch.frombuffer(bytearray(words), dtype=torch.uint8)

@@ -8,6 +8,10 @@ GROUP = 64
 """Inputs that share a scale."""
 BLOCK = 16
 """Outputs that are interleaved; see ``csrc/products.h``."""
+COARSE, FINE = 127, 4095
+"""The greatest code of an activation, in either precision of ``csrc/products.h``."""
+_FINE_UNIT = 8128
+"""What fine products compute with: ``levels`` times this; 64 products with 4095 still fit into 32 bits."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,7 +22,7 @@ class Scheme:
     levels: tuple[float, ...]
     """The 16 numbers in [-1, 1] that, times the scale, are the weights; ascending."""
     unit: float
-    """The products compute with ``levels * unit`` rounded to int8."""
+    """Coarse products compute with ``levels * unit`` rounded to int8."""
     mirrored: bool = False
     """Whether the scale takes the sign that sends the weight of greatest magnitude to -1."""
 
@@ -29,8 +33,17 @@ class Scheme:
 
     @property
     def integers(self) -> tuple[int, ...]:
-        """Return the levels that the products compute with, within ±127."""
+        """Return the levels that coarse products compute with, within ±127."""
         return tuple(round(level * self.unit) for level in self.levels)
+
+    @property
+    def fine_integers(self) -> tuple[int, ...]:
+        """Return the levels that fine products compute with, within ±8128."""
+        return tuple(round(level * _FINE_UNIT) for level in self.levels)
+
+    def step(self, fine: bool = False) -> float:
+        """Return what takes sums of products back to numbers, the sizes of the groups apart."""
+        return 1 / (FINE * _FINE_UNIT) if fine else 1 / (COARSE * self.unit)
 
 
 NF4 = Scheme(

@@ -1,4 +1,5 @@
-// AVX-512 with VNNI: 16 outputs in a vector; a byte shuffle turns nibbles into levels.
+// AVX-512 with VNNI, and VBMI where the compiler is told that it is there: 16 outputs in a vector; a shuffle turns
+// nibbles into levels.
 #include "products.h"
 
 #if defined(__AVX512VNNI__) && defined(__AVX512BW__)
@@ -8,34 +9,18 @@
 
 namespace {
 
+// What both precisions share.
 struct Avx512 {
-  static constexpr int kLanes = 16, kOffset = 128, kRows = 6, kVectors = 2, kDirectRows = 12, kDirectVectors = 1;
+  static constexpr int kLanes = 16, kRows = 6, kVectors = 2, kDirectRows = 12, kDirectVectors = 1;
   using Sums = __v16si;  // by its own type: GCC copies and spills registers that change their type on the way
   using Floats = __m512;
   using Weights = __v16si;
   using Panel = __v16si;
 
-  struct Decoder {
-    __m512i table;
-    explicit Decoder(const int8_t *levels) {
-      const __m128i raised =
-          _mm_xor_si128(_mm_loadu_si128(reinterpret_cast<const __m128i *>(levels)), _mm_set1_epi8(-128));
-      table = _mm512_broadcast_i32x4(raised);
-    }
-    Weights level(__m512i codes) const {
-      return (Weights)_mm512_shuffle_epi8(table, _mm512_and_si512(codes, _mm512_set1_epi8(15)));
-    }
-    Weights low(const uint8_t *bytes) const { return level(_mm512_loadu_si512(bytes)); }
-    Weights high(const uint8_t *bytes) const { return level(_mm512_srli_epi16(_mm512_loadu_si512(bytes), 4)); }
-  };
-
-  static void prefetch(const uint8_t *bytes) { _mm_prefetch(reinterpret_cast<const char *>(bytes), _MM_HINT_T0); }
   static Weights load(const Panel &panel) { return panel; }
   static void keep(Panel &panel, Weights weights) { panel = weights; }
+  static Sums plus(Sums a, Sums b) { return a + b; }
   static Sums sums(int32_t value) { return (Sums)_mm512_set1_epi32(value); }
-  static Sums dot(Sums sums, Weights weights, int32_t word) {
-    return (Sums)_mm512_dpbusd_epi32((__m512i)sums, (__m512i)weights, _mm512_set1_epi32(word));
-  }
   static Floats floats(float value) { return _mm512_set1_ps(value); }
   static Floats read(const float *from) { return _mm512_load_ps(from); }
   static void write(float *to, Floats values) { _mm512_store_ps(to, values); }
@@ -49,15 +34,72 @@ struct Avx512 {
   }
 };
 
-constexpr products::Variant kVariant = variant<Avx512>("avx512-vnni");
+struct Avx512Coarse : Avx512 {
+  using Precision = Coarse;
+  static constexpr int kOffset = 128;
+
+  struct Decoder {
+    __m512i table;
+    explicit Decoder(const Levels &levels) {
+      const __m128i raised =
+          _mm_xor_si128(_mm_loadu_si128(reinterpret_cast<const __m128i *>(levels.coarse)), _mm_set1_epi8(-128));
+      table = _mm512_broadcast_i32x4(raised);
+    }
+    template <int part>
+    Weights weights(const uint8_t *bytes) const {
+      const __m512i codes = _mm512_srli_epi16(_mm512_loadu_si512(bytes), 4 * part);
+#ifdef __AVX512VBMI__
+      return (Weights)_mm512_permutexvar_epi8(codes, table);  // 64 bytes: four times the same, what else is in a byte
+#else                                                         // does not matter
+      return (Weights)_mm512_shuffle_epi8(table, _mm512_and_si512(codes, _mm512_set1_epi8(15)));
+#endif
+    }
+  };
+
+  static Sums dot(Sums sums, Weights weights, int32_t word) {
+    return (Sums)_mm512_dpbusd_epi32((__m512i)sums, (__m512i)weights, _mm512_set1_epi32(word));
+  }
+};
+
+struct Avx512Fine : Avx512 {
+  using Precision = Fine;
+  static constexpr int kOffset = 0;
+
+  struct Decoder {
+    __m512i table;  // 32 words: twice the same
+    explicit Decoder(const Levels &levels)
+        : table(_mm512_broadcast_i64x4(_mm256_loadu_si256(reinterpret_cast<const __m256i *>(levels.fine)))) {}
+    template <int part>
+    Weights weights(const uint8_t *bytes) const {
+      return (Weights)_mm512_permutexvar_epi16(_mm512_srli_epi16(_mm512_loadu_si512(bytes), 4 * part), table);
+    }
+  };
+
+  static Sums dot(Sums sums, Weights weights, int32_t word) {
+    return (Sums)_mm512_dpwssd_epi32((__m512i)sums, (__m512i)weights, _mm512_set1_epi32(word));
+  }
+};
+
+#ifdef __AVX512VBMI__
+constexpr products::Variant kVariant = variant<Avx512Coarse, Avx512Fine>("avx512-vbmi");
+#else
+constexpr products::Variant kVariant = variant<Avx512Coarse, Avx512Fine>("avx512-vnni");
+#endif
+constexpr const products::Variant *kThis = &kVariant;
 
 }  // namespace
+#else
+namespace {
+constexpr const products::Variant *kThis = nullptr;
+}
+#endif
 
+#ifdef PRODUCTS_AVX512VBMI
 namespace products {
-const Variant *const kAvx512 = &kVariant;
+const Variant *const kAvx512Vbmi = kThis;
 }
 #else
 namespace products {
-const Variant *const kAvx512 = nullptr;
+const Variant *const kAvx512 = kThis;
 }
 #endif

@@ -5,8 +5,12 @@
 
 namespace {
 
+template <class P>
 struct Portable {
+  using Precision = P;
+  using Code = typename P::Code;
   static constexpr int kLanes = 16, kOffset = 0, kRows = 4, kVectors = 1, kDirectRows = 4, kDirectVectors = 1;
+  static constexpr int kInLane = kGroup / P::kWords;  // weights
   struct Sums {
     int32_t lane[kLanes];
   };
@@ -14,38 +18,42 @@ struct Portable {
     float lane[kLanes];
   };
   struct Weights {
-    int8_t byte[4 * kLanes];
+    Code of[kInLane * kLanes];
   };
   using Panel = Weights;
 
   struct Decoder {
-    const int8_t *levels;
-    explicit Decoder(const int8_t *table) : levels(table) {}
-    Weights low(const uint8_t *bytes) const {
-      Weights weights;
-      for (int i = 0; i < 4 * kLanes; i++) weights.byte[i] = levels[bytes[i] & 15];
-      return weights;
-    }
-    Weights high(const uint8_t *bytes) const {
-      Weights weights;
-      for (int i = 0; i < 4 * kLanes; i++) weights.byte[i] = levels[bytes[i] >> 4];
-      return weights;
+    const Code *levels;
+    explicit Decoder(const Levels &table) : levels(table_of(table, Code())) {}
+    static const int8_t *table_of(const Levels &table, int8_t) { return table.coarse; }
+    static const int16_t *table_of(const Levels &table, int16_t) { return table.fine; }
+    template <int part>
+    Weights weights(const uint8_t *bytes) const {
+      Weights decoded;
+      for (int i = 0; i < kInLane * kLanes; i++) {
+        const uint8_t byte = kInLane == 4 ? bytes[i] : bytes[2 * i + part / 2];
+        decoded.of[i] = levels[part % 2 ? byte >> 4 : byte & 15];
+      }
+      return decoded;
     }
   };
 
-  static void prefetch(const uint8_t *) {}
   static const Weights &load(const Panel &panel) { return panel; }
   static void keep(Panel &panel, const Weights &weights) { panel = weights; }
+  static Sums plus(Sums a, const Sums &b) {
+    for (int i = 0; i < kLanes; i++) a.lane[i] += b.lane[i];
+    return a;
+  }
   static Sums sums(int32_t value) {
     Sums sums;
     for (int32_t &lane : sums.lane) lane = value;
     return sums;
   }
   static Sums dot(Sums sums, const Weights &weights, int32_t word) {
-    int8_t x[4];
+    Code x[kInLane];
     std::memcpy(x, &word, 4);
     for (int i = 0; i < kLanes; i++)
-      for (int j = 0; j < 4; j++) sums.lane[i] += weights.byte[4 * i + j] * x[j];
+      for (int j = 0; j < kInLane; j++) sums.lane[i] += weights.of[kInLane * i + j] * x[j];
     return sums;
   }
   static Floats floats(float value) {
@@ -75,7 +83,7 @@ struct Portable {
   }
 };
 
-constexpr products::Variant kVariant = variant<Portable>("portable");
+constexpr products::Variant kVariant = variant<Portable<Coarse>, Portable<Fine>>("portable");
 
 }  // namespace
 

@@ -5,9 +5,12 @@
 // low nibble and input 4 + j in the high one, so that a 32-bit lane meets the four activations that it is multiplied
 // with. Beside it stand 16 scales in bfloat16. The last block is filled up with zeros.
 //
-// Activations are quantized to int8, a row and a group of 64 at a time; products within a group are exact integer
-// sums, and the groups of a row are added in float, in order, with one fused multiply-add each. A result therefore
-// depends on its row and its output alone: not on the variant, the number of threads, nor on neighbouring rows.
+// Activations are quantized, a row and a group of 64 at a time; products within a group are exact integer sums, and the
+// groups of a row are added in float, in order, with one fused multiply-add each. A result therefore depends on its row
+// and its output alone: not on the variant, the number of threads, nor on neighbouring rows.
+//
+// Two precisions. Coarse: activations within 127, levels in int8, four products a lane and instruction. Fine:
+// activations within 4095, levels in int16, two products a lane; 64 of them still fit into 32 bits.
 #pragma once
 #include <cstdint>
 
@@ -21,7 +24,16 @@ constexpr int64_t kStep = 8;    // inputs in 64 bytes
 constexpr int64_t kSteps = kGroup / kStep;
 constexpr int64_t kGroupBytes = kBlock * kGroup / 2;
 
+constexpr int64_t kMostAtOnce = 8;  // products of one call of the threads
+
 enum Type : int32_t { kFloat32 = 0, kBFloat16 = 1 };
+
+// What each of the 16 codes stands for, in either precision, and which of them is wanted.
+struct Levels {
+  int8_t coarse[16];
+  int16_t fine[16];
+  int32_t is_fine;
+};
 
 // y (rows, outputs) = x (rows, inputs) times the transposed weights
 struct Job {
@@ -33,10 +45,10 @@ struct Job {
   int64_t rows, outputs, inputs;
   const uint8_t *nibbles;  // (blocks, groups, 512)
   const uint16_t *scales;  // (blocks, groups, 16), bfloat16
-  const int8_t *levels;    // what each of the 16 codes stands for, in units of 1 / unit
-  float step;              // 1 / (127 * unit): takes integer sums back to floats
+  const Levels *levels;
+  float step;  // 1 / (largest activation * unit of the levels): takes integer sums back to floats
   // Activations, written by `quantize`, read by `multiply`: rows in tiles, see `Tiles`.
-  int32_t *codes;   // a tile of R rows: (groups, 16, R) words of 4 inputs
+  int32_t *codes;   // a tile of R rows: (groups, W, R) words; coarse: W = 16 words of 4 inputs, fine: W = 32 of 2
   float *steps;     // a tile: (groups, R)
   int32_t *biases;  // a tile: (groups, R), what the sums start from
 
@@ -44,7 +56,7 @@ struct Job {
   int64_t blocks() const { return (outputs + kBlock - 1) / kBlock; }
 };
 
-// What `products_linear` is called with: 64-bit words, so that a caller fills it in one go. See `Job`.
+// One product as callers see it: 64-bit words, so that they fill it in one go. See `Job`.
 struct Call {
   int64_t variant, threads;
   int64_t x, x_stride, x_type, y, y_type;
@@ -64,8 +76,9 @@ struct Tiles {
   int64_t rows(int64_t tile) const { return height + (tile < higher); }
 };
 
-struct Variant {
-  const char *name;
+// One precision of a variant.
+struct Kernel {
+  int64_t word_inputs;                    // inputs in a word of activations
   int64_t direct_rows, tiled_rows;        // the most rows of a tile, for few rows and for many
   int64_t direct_outputs, tiled_outputs;  // of one unit of work
   void (*quantize)(const Job &, const Tiles &, int64_t tile, int64_t first_group, int64_t last_group);
@@ -74,6 +87,11 @@ struct Variant {
     const bool direct = total <= 2 * direct_rows;
     return {direct, total, direct ? direct_rows : tiled_rows};
   }
+};
+
+struct Variant {
+  const char *name;
+  Kernel coarse, fine;
   float (*encode)(const void *weights, int32_t type, int64_t at, const float *midpoints, bool mirrored, uint8_t *codes);
 };
 
@@ -81,11 +99,21 @@ struct Variant {
 const Variant *usable_variant(int index);
 
 // Null where the compiler had no such instructions.
-extern const Variant *const kAvx512, *const kAvxVnni, *const kAvx2, *const kNeon, *const kPortable;
+extern const Variant *const kAvx512Vbmi, *const kAvx512, *const kAvxVnni, *const kAvx2, *const kNeon, *const kPortable;
 
 // Calls `body(data, begin, end)` over pieces of 0 .. count - 1, on `threads` threads of the process's OpenMP runtime.
 void in_parallel(int64_t count, int64_t grain, int threads, void (*body)(void *, int64_t, int64_t), void *data);
 
+// Calls `body(data)` on each of at most `threads` threads of that runtime, and waits for all.
+void on_each(int threads, void (*body)(void *), void *data);
+
 }  // namespace products
 
-extern "C" int products_linear(const products::Call *call);
+extern "C" {
+
+// Returns 0, or 1 if there is no memory for the quantized activations.
+int products_linear(const products::Call *call);
+
+// Several products of the same rows: x, its stride and type, rows, inputs, variant and threads are those of the first.
+int products_joined(const products::Call *calls, int64_t count);
+}

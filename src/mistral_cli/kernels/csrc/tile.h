@@ -1,12 +1,13 @@
-// The product, written once for every instruction set. V gives the vectors:
+// The product, written once for every instruction set and precision. V gives the vectors:
 //
+//   Precision                   Coarse or Fine, see rounding.h
 //   kLanes                      outputs in a vector
 //   kOffset                     what is added to a level to have it unsigned, 0 where levels stay signed
 //   kRows, kVectors             the largest tile for many rows, filling the registers with sums and totals
 //   kDirectRows, kDirectVectors the same for a tile that decodes as it multiplies
-//   Sums, Floats, Weights       kLanes of int32, of float, of four decoded weights
-//   Decoder(levels)             .low(bytes), .high(bytes): 4 * kLanes nibbles to weights
-//   dot(sums, weights, word)    adds to each lane its four weights times the four activations in `word`
+//   Sums, Floats, Weights       kLanes of int32, of float, of the decoded weights of one part of a step
+//   Decoder(levels)             .weights<k>(bytes): a quarter or a half of 4 * kLanes bytes of nibbles to weights
+//   dot(sums, weights, word)    adds to each lane the products of its weights and the activations in `word`
 //
 // Few rows decode in registers: it is the memory that limits. Many decode a panel of weights once into the first-level
 // cache, and every tile of rows passes over it.
@@ -16,8 +17,11 @@
 
 namespace {
 
-constexpr int64_t kPanelGroups = 4;
 constexpr int64_t kRowsAtOnce = 192;  // rows whose totals wait in the cache while panels pass
+constexpr int64_t kAhead = 8192;      // bytes between what is read and what is fetched into the second-level cache
+
+template <class V>
+constexpr int64_t kPanelGroups = 8 / V::Precision::kParts;
 
 // Where a unit's vectors read: blocks past the last one read it again, and `store` drops them.
 template <class V>
@@ -43,13 +47,14 @@ inline void store(const Job &job, int64_t row, int64_t output, const float *tota
   }
 }
 
+// Integer sums may be taken apart at will: for few rows in two chains, so that none waits for the one before.
 template <class V, int R>
 void multiply_direct(const Job &job, int64_t start, int64_t unit) {
-  constexpr int C = V::kDirectVectors;
+  constexpr int C = V::kDirectVectors, kParts = V::Precision::kParts, kChains = R <= 4 ? 2 : 1;
   constexpr int64_t kOutputs = C * V::kLanes;
-  const typename V::Decoder decoder(job.levels);
+  const typename V::Decoder decoder(*job.levels);
   const int64_t groups = job.groups();
-  const int32_t *words = job.codes + start * groups * 16, *biases = job.biases + start * groups;
+  const int32_t *words = job.codes + start * groups * V::Precision::kWords, *biases = job.biases + start * groups;
   const float *steps = job.steps + start * groups;
   const uint8_t *nibbles[C];
   const uint16_t *scales[C];
@@ -60,20 +65,31 @@ void multiply_direct(const Job &job, int64_t start, int64_t unit) {
     each<R>([&](auto r) { totals[r][c] = V::floats(0.0f); });
   });
   for (int64_t group = 0; group < groups; group++) {
-    typename V::Sums sums[R][C];
-    each<R>([&](auto r) { each<C>([&](auto c) { sums[r][c] = V::sums(biases[group * R + r]); }); });
-    for (int step = 0; step < kSteps; step++, words += 2 * R) {
+    typename V::Sums sums[kChains][R][C];
+    each<kChains>([&](auto chain) {
+      each<R>([&](auto r) {
+        each<C>([&](auto c) { sums[chain][r][c] = V::sums(chain ? 0 : biases[group * R + r]); });
+      });
+    });
+    for (int step = 0; step < kSteps; step++, words += kParts * R) {
       each<C>([&](auto c) {
         const uint8_t *bytes = nibbles[c] + group * kGroupBytes + step * 64;
-        V::prefetch(bytes + 2048);
-        const typename V::Weights low = decoder.low(bytes), high = decoder.high(bytes);
-        each<R>([&](auto r) { sums[r][c] = V::dot(sums[r][c], low, words[r]); });
-        each<R>([&](auto r) { sums[r][c] = V::dot(sums[r][c], high, words[R + r]); });
+        __builtin_prefetch(bytes + kAhead, 0, 2);
+        each<kParts>([&](auto part) {
+          const typename V::Weights weights = decoder.template weights<part>(bytes);
+          each<R>([&](auto r) {
+            auto &sum = sums[part % kChains][r][c];
+            sum = V::dot(sum, weights, words[part * R + r]);
+          });
+        });
       });
     }
     each<C>([&](auto c) {
       const typename V::Floats scale = V::scales(scales[c] + group * kBlock);
-      each<R>([&](auto r) { totals[r][c] = V::add(totals[r][c], sums[r][c], V::times(scale, steps[group * R + r])); });
+      each<R>([&](auto r) {
+        if constexpr (kChains == 2) sums[0][r][c] = V::plus(sums[0][r][c], sums[1][r][c]);
+        totals[r][c] = V::add(totals[r][c], sums[0][r][c], V::times(scale, steps[group * R + r]));
+      });
     });
   }
   each<R>([&](auto r) {
@@ -88,7 +104,8 @@ template <class V, int R>
 void multiply_panel(const Job &job, int64_t start, int64_t first, int64_t last, const typename V::Panel *panel,
                     const uint16_t *const *scales, float *totals) {
   constexpr int C = V::kVectors;
-  const int32_t *words = job.codes + start * job.groups() * 16 + first * 16 * R;
+  constexpr int kWords = V::Precision::kWords;
+  const int32_t *words = job.codes + start * job.groups() * kWords + first * kWords * R;
   const int32_t *biases = job.biases + start * job.groups();
   const float *steps = job.steps + start * job.groups();
   typename V::Floats sofar[R][C];
@@ -96,7 +113,7 @@ void multiply_panel(const Job &job, int64_t start, int64_t first, int64_t last, 
   for (int64_t group = first; group < last; group++) {
     typename V::Sums sums[R][C];
     each<R>([&](auto r) { each<C>([&](auto c) { sums[r][c] = V::sums(biases[group * R + r]); }); });
-    for (int word = 0; word < 2 * kSteps; word++, words += R, panel += C) {
+    for (int word = 0; word < kWords; word++, words += R, panel += C) {
       typename V::Weights weights[C];
       each<C>([&](auto c) { weights[c] = V::load(panel[c]); });
       each<R>([&](auto r) { each<C>([&](auto c) { sums[r][c] = V::dot(sums[r][c], weights[c], words[r]); }); });
@@ -129,13 +146,12 @@ constexpr auto panel_table(std::integer_sequence<int, R...>) {
 template <class V>
 void decode_panel(const typename V::Decoder &decoder, const uint8_t *const *nibbles, int64_t first, int64_t last,
                   typename V::Panel *panel) {
-  constexpr int C = V::kVectors;
-  for (int64_t step = first * kSteps; step < last * kSteps; step++, panel += 2 * C)
+  constexpr int C = V::kVectors, kParts = V::Precision::kParts;
+  for (int64_t step = first * kSteps; step < last * kSteps; step++, panel += kParts * C)
     for (int c = 0; c < C; c++) {
       const uint8_t *bytes = nibbles[c] + step * 64;
-      V::prefetch(bytes + kPanelGroups * kGroupBytes);  // the next panel arrives while this one is multiplied
-      V::keep(panel[c], decoder.low(bytes));
-      V::keep(panel[C + c], decoder.high(bytes));
+      __builtin_prefetch(bytes + kPanelGroups<V> * kGroupBytes);  // the next panel arrives while this one is multiplied
+      each<kParts>([&](auto part) { V::keep(panel[part * C + c], decoder.template weights<part>(bytes)); });
     }
 }
 
@@ -144,9 +160,9 @@ void multiply_tiled(const Job &job, const Tiles &tiles, int64_t unit) {
   constexpr int C = V::kVectors;
   constexpr int64_t kOutputs = C * V::kLanes, kTilesAtOnce = kRowsAtOnce / V::kRows;
   static constexpr auto kTable = panel_table<V>(std::make_integer_sequence<int, V::kRows>());
-  alignas(64) typename V::Panel panel[kPanelGroups * 2 * kSteps * C];
+  alignas(64) typename V::Panel panel[kPanelGroups<V> * V::Precision::kWords * C];
   alignas(64) float totals[kRowsAtOnce * kOutputs];
-  const typename V::Decoder decoder(job.levels);
+  const typename V::Decoder decoder(*job.levels);
   const uint8_t *nibbles[C];
   const uint16_t *scales[C];
   for (int c = 0; c < C; c++) {
@@ -157,8 +173,8 @@ void multiply_tiled(const Job &job, const Tiles &tiles, int64_t unit) {
     const int64_t end = tile + kTilesAtOnce < tiles.count ? tile + kTilesAtOnce : tiles.count;
     const int64_t start = tiles.start(tile), rows = tiles.start(end) - start;
     std::memset(totals, 0, rows * kOutputs * sizeof(float));
-    for (int64_t first = 0; first < job.groups(); first += kPanelGroups) {
-      const int64_t last = first + kPanelGroups < job.groups() ? first + kPanelGroups : job.groups();
+    for (int64_t first = 0; first < job.groups(); first += kPanelGroups<V>) {
+      const int64_t last = first + kPanelGroups<V> < job.groups() ? first + kPanelGroups<V> : job.groups();
       decode_panel<V>(decoder, nibbles, first, last, panel);
       for (int64_t t = tile; t < end; t++)
         kTable.of[tiles.rows(t)](job, tiles.start(t), first, last, panel, scales,
@@ -177,15 +193,19 @@ void multiply(const Job &job, const Tiles &tiles, int64_t unit) {
 }
 
 template <class V>
-constexpr Variant variant(const char *name) {
-  return {name,
+constexpr Kernel kernel() {
+  return {kGroup / V::Precision::kWords,
           V::kDirectRows,
           V::kRows,
           V::kDirectVectors * V::kLanes,
           V::kVectors * V::kLanes,
-          quantize_tile<V::kOffset>,
-          multiply<V>,
-          encode_group};
+          quantize_tile<typename V::Precision, V::kOffset>,
+          multiply<V>};
+}
+
+template <class CoarseV, class FineV>
+constexpr Variant variant(const char *name) {
+  return {name, kernel<CoarseV>(), kernel<FineV>(), encode_group};
 }
 
 }  // namespace
