@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from talk import CALL, TOOLS, result, said, system, user
 from tokenizer_makers import OFFICIAL, copy_as
-from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers
+from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
 from mistral_cli.contract import ToolCall
 from mistral_cli.errors import CheckpointError, UsageError
 from mistral_cli.text.stream import TextStream
-from mistral_cli.text.template import encode_chat
+from mistral_cli.text.template import encode_chat, encode_prompt
 from mistral_cli.text.tokenizer import load_tokenizer
+from mistral_cli.text.vocabulary import NO_TOKEN
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -166,6 +167,40 @@ def write_converted(folder: Path, *, byte_level: bool) -> Path:
     config = {"bos_token": "<s>", "eos_token": "<|im_end|>", "chat_template": CHATML}
     (folder / "tokenizer_config.json").write_text(json.dumps(config))
     return folder
+
+
+@pytest.mark.parametrize(
+    ("config", "post_processor", "begins"),
+    [
+        ({}, None, True),
+        ({}, processors.ByteLevel(), False),
+        ({}, processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 1)]), True),
+        ({"add_bos_token": True}, processors.ByteLevel(), True),
+        ({"add_bos_token": False}, None, False),
+    ],
+)
+def test_a_text_begins_as_the_files_say(config: Any, post_processor: Any, begins: bool, tmp_path: Path) -> None:
+    write_converted(tmp_path, byte_level=True)
+    fast = Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
+    if post_processor is not None:
+        fast.post_processor = post_processor
+    fast.save(str(tmp_path / "tokenizer.json"))
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps({"bos_token": "<s>", "eos_token": "</s>", **config}))
+    tokenizer = load_tokenizer(tmp_path)
+    encoded = encode_prompt(tokenizer, "a")
+    assert encoded.ids == ((1,) if begins else ()) + tuple(tokenizer.encode("a"))
+    assert encoded.authors == (("control",) if begins else ()) + ("user",)
+
+
+def test_a_vocabulary_without_bos_and_eos_has_neither(tmp_path: Path) -> None:
+    write_converted(tmp_path, byte_level=True)
+    data = json.loads((tmp_path / "tokenizer.json").read_text())
+    data["added_tokens"] = [entry for entry in data["added_tokens"] if entry["content"].startswith("<|")]
+    (tmp_path / "tokenizer.json").write_text(json.dumps(data))
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps({"bos_token": None, "chat_template": CHATML}))
+    tokenizer = load_tokenizer(tmp_path)
+    assert (tokenizer.bos_id, tokenizer.eos_id) == (NO_TOKEN, NO_TOKEN)
+    assert tokenizer.encode("a", bos=True) == tokenizer.encode("a")
 
 
 @pytest.mark.parametrize("byte_level", [False, True])

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _MEND = "Fetch the model again, or mend its config."
-_OTHER = "Use a checkpoint of Mistral or Mixtral in its plain form."
+_OTHER = "Use a checkpoint of Mistral or Mixtral in its plain form, or try --backend hf."
 
 
 class ConfigFields:
