@@ -31,6 +31,7 @@ import re, sys, threading
 from pathlib import Path
 import torch
 from mistral_cli.weights.checkpoint import load_model
+from mistral_cli.weights.quantized_cache import QuantizedCache
 
 def used():
     status = Path("/proc/self/status").read_text()
@@ -46,7 +47,8 @@ def sample():
 thread = threading.Thread(target=sample, daemon=True)  # or an error here would wait for it for ever
 thread.start()
 kind, scheme = getattr(torch, sys.argv[2]), sys.argv[3]
-model = load_model(sys.argv[1], dtype=kind, quantize=scheme, progress=lambda *_: peak.append(used()))
+cache = QuantizedCache(folder=Path(sys.argv[4])) if sys.argv[4] else None
+model = load_model(sys.argv[1], dtype=kind, quantize=scheme, cache=cache, progress=lambda *_: peak.append(used()))
 done.set()
 thread.join()
 print(max(peak) - before, sum(value.nbytes for value in model.state_dict().values()))
@@ -67,7 +69,7 @@ def write_zeros(folder: Path, names: dict[str, str], stem: str) -> None:
         file.truncate(8 + len(text) + position)
 
 
-def load(tmp_path: Path, layout: str, dtype: str, scheme: str) -> tuple[int, int]:
+def load(tmp_path: Path, layout: str, dtype: str, scheme: str, cache: Path | str = "") -> tuple[int, int]:
     """Load in a process of its own; return the bytes at the peak and those of the model."""
     if layout == "mistral":
         write_json(tmp_path / "params.json", mistral_config(ARGS))
@@ -75,7 +77,7 @@ def load(tmp_path: Path, layout: str, dtype: str, scheme: str) -> tuple[int, int
     else:
         write_json(tmp_path / "config.json", huggingface_config(ARGS))
         write_zeros(tmp_path, {name: name for name in ARGS.tensor_shapes()}, "model")
-    command = [sys.executable, "-c", PROGRAM, tmp_path, dtype, scheme]
+    command = [sys.executable, "-c", PROGRAM, tmp_path, dtype, scheme, cache]
     peak, model = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
     return int(peak), int(model)
 
@@ -93,3 +95,11 @@ def test_the_peak_of_quantizing_is_the_quantized_model_and_one_tensor(tmp_path: 
     whole = 2 * ARGS.parameters
     assert model < 0.4 * whole
     assert 0.9 * model < peak <= model + 2 * LARGEST + MARGIN // 3 < 0.8 * whole
+
+
+@pytest.mark.parametrize("layout", ["hugging face", "mistral"])
+def test_the_peak_of_a_load_that_is_kept_is_one_tensor_the_first_time_and_later(tmp_path: Path, layout: str) -> None:
+    first, model = load(tmp_path, layout, "bfloat16", "nf4", tmp_path / "cache")
+    later, _ = load(tmp_path, layout, "bfloat16", "nf4", tmp_path / "cache")
+    assert first < 2 * LARGEST + MARGIN // 3 < 0.9 * model
+    assert later < 0.8 * model  # what is imported takes half of that
