@@ -19,7 +19,7 @@ from mistral_cli.errors import OutOfMemoryError
 from mistral_cli.kernels import attention
 from mistral_cli.kernels.library import load
 from mistral_cli.kernels.packing import TYPES
-from mistral_cli.kernels.products import integers
+from mistral_cli.kernels.products import levels
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,8 +67,15 @@ def pack_layer(
     """
     words: list[float] = []
     for layer in linears:
-        words += (layer.nibbles.data_ptr(), layer.scales.data_ptr(), integers(layer.scheme).data_ptr())
-        words += (layer.out_features, layer.in_features, 1 / (127 * layer.scheme.unit))
+        address, step = levels(layer.scheme, layer.fine)
+        words += (
+            layer.nibbles.data_ptr(),
+            layer.scales.data_ptr(),
+            address,
+            layer.out_features,
+            layer.in_features,
+            step,
+        )
     for weight, _ in norms:
         words += (weight.data_ptr(), TYPES[weight.dtype])
     packed = _LAYER.pack(*words, *(eps for _, eps in norms), window or 0)

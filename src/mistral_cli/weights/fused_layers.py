@@ -49,7 +49,7 @@ _NORMS = ("input_layernorm", "post_attention_layernorm")
 
 
 class Known(NamedTuple):
-    """A layer as the library reads it, and the addresses from which that was made."""
+    """A layer as the library reads it, and the addresses and precisions from which that was made."""
 
     addresses: tuple[int, ...]
     words: tuple[int, ...]
@@ -123,7 +123,7 @@ class Stack:
         linears, norms = parts
         tensors = [tensor for linear in linears for tensor in (linear.nibbles, linear.scales)]
         tensors += [norm.weight for norm in norms]
-        addresses = tuple([tensor.data_ptr() for tensor in tensors])
+        addresses = (*[tensor.data_ptr() for tensor in tensors], *[linear.fine for linear in linears])
         known = self._known.get(number)
         if known is None or known.addresses != addresses:
             if any(tensor.device.type != "cpu" or not tensor.is_contiguous() for tensor in tensors):

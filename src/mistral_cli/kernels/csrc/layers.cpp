@@ -88,14 +88,25 @@ struct Clock {
 
 int64_t address(const void *pointer) { return reinterpret_cast<int64_t>(pointer); }
 
+// What each of `count` matrices makes of the same rows.
+bool multiply(const Pass &pass, const float *x, int count, const Matrix *const *matrices, float *const *results) {
+  products::Call calls[3] = {};
+  for (int i = 0; i < count; i++) {
+    const Matrix &matrix = *matrices[i];
+    products::Call &call = calls[i];
+    call.variant = pass.variant, call.threads = pass.threads;
+    call.x = address(x), call.x_stride = matrix.inputs, call.x_type = products::kFloat32;
+    call.y = address(results[i]), call.y_type = products::kFloat32;
+    call.rows = pass.all(), call.outputs = matrix.outputs, call.inputs = matrix.inputs;
+    call.nibbles = matrix.nibbles, call.scales = matrix.scales, call.levels = matrix.levels, call.step = matrix.step;
+  }
+  return products_joined(calls, count) == 0;
+}
+
 bool multiply(const Pass &pass, const float *x, const Matrix &matrix, float *y) {
-  products::Call call = {};
-  call.variant = pass.variant, call.threads = pass.threads;
-  call.x = address(x), call.x_stride = matrix.inputs, call.x_type = products::kFloat32;
-  call.y = address(y), call.y_type = products::kFloat32;
-  call.rows = pass.all(), call.outputs = matrix.outputs, call.inputs = matrix.inputs;
-  call.nibbles = matrix.nibbles, call.scales = matrix.scales, call.levels = matrix.levels, call.step = matrix.step;
-  return products_linear(&call) == 0;
+  const Matrix *const matrices[] = {&matrix};
+  float *const results[] = {y};
+  return multiply(pass, x, 1, matrices, results);
 }
 
 void normalize(const Pass &pass, int64_t weight, int64_t type, double eps, float *to) {
@@ -188,9 +199,9 @@ bool compute(const Pass &pass, const Layer &layer, const Cache *caches, const Sc
   Clock clock;
   normalize(pass, layer.before, layer.before_type, layer.before_eps, scratch.normed);
   clock.count(kRest);
-  if (!multiply(pass, scratch.normed, layer.query, scratch.query)) return false;
-  if (!multiply(pass, scratch.normed, layer.key, scratch.key)) return false;
-  if (!multiply(pass, scratch.normed, layer.value, scratch.value)) return false;
+  const Matrix *const into[] = {&layer.query, &layer.key, &layer.value}, *const wide[] = {&layer.gate, &layer.up};
+  float *const states[] = {scratch.query, scratch.key, scratch.value}, *const branches[] = {scratch.gate, scratch.up};
+  if (!multiply(pass, scratch.normed, 3, into, states)) return false;
   clock.count(kProducts);
   for (int64_t row = 0; row < pass.batch; row++) place(pass, scratch, caches[row], row);
   clock.count(kRest);
@@ -201,8 +212,7 @@ bool compute(const Pass &pass, const Layer &layer, const Cache *caches, const Sc
   add(pass, scratch.normed);
   normalize(pass, layer.after, layer.after_type, layer.after_eps, scratch.normed);
   clock.count(kRest);
-  if (!multiply(pass, scratch.normed, layer.gate, scratch.gate)) return false;
-  if (!multiply(pass, scratch.normed, layer.up, scratch.up)) return false;
+  if (!multiply(pass, scratch.normed, 2, wide, branches)) return false;
   clock.count(kProducts);
   const elementwise::Gate gate = {address(scratch.gate), address(scratch.up), pass.all() * pass.hidden_dim,
                                   pass.threads};
