@@ -247,3 +247,13 @@ def test_next_id_at_temperature_zero_is_the_likeliest_after_penalties() -> None:
     greedy = params(temperature=0, presence_penalty=2)
     assert int(next_id(FIVE, greedy, Seen(answer=(0,)), torch.Generator())) == 1
     assert int(distribution(FIVE, greedy, Seen(answer=(0,))).argmax()) == 1
+
+
+@pytest.mark.parametrize("p", [0.3, 0.95, 0.999])
+def test_top_p_of_many_nearly_equal_tokens_keeps_as_many_as_exact_sums_do(p: float) -> None:
+    logits = random_logits(32 * HEAD) * 0.5
+    ranked, ids = logits.double().sort(descending=True)
+    exact = int((ranked.softmax(-1).cumsum(-1) < p).sum()) + 1
+    kept = keep_top_p(logits, p).isfinite()
+    assert int(kept.sum()) == exact
+    assert bool(kept[ids[:exact]].all())
