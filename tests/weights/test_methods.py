@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 import torch
 from torch.nn import functional
@@ -105,6 +108,28 @@ def test_tiles_are_what_bitsandbytes_packs_and_go_back() -> None:
     assert torch.equal(tiles, packed)
     apart = torch.stack((codes.flatten() >> 4, codes.flatten() & 0xF), -1).view(96, 128)
     assert torch.equal(bitsandbytes_4bit.from_tiles(tiles), apart)
+
+
+@pytest.mark.parametrize("rows", [1, 5, 64])
+def test_the_tiled_product_is_that_of_the_operator(rows: int) -> None:
+    layer = bitsandbytes_4bit.tiled_quantize(drawn(*SHAPE), CPU, torch.bfloat16)
+    product = bitsandbytes_library.tiled_product()
+    assert (product is not None) == bitsandbytes_library.has_tiles()
+    if product is not None:
+        x = drawn(rows, SHAPE[1], seed=4)
+        assert torch.equal(layer(x), layer._multiply_by_operator(x))
+
+
+def test_tiles_are_computed_without_importing_bitsandbytes() -> None:
+    program = (
+        "import sys, torch; from mistral_cli.weights import bitsandbytes_4bit as four\n"
+        "if four.has_tiles():\n"
+        "    parts = {'tiles': torch.zeros(32, 32).byte(), 'scales': torch.zeros(1, 32).bfloat16()}\n"
+        "    four.TiledLinear4bit((32, 64), parts)(torch.ones(1, 64).bfloat16())\n"
+        "print('bitsandbytes' in sys.modules)"
+    )
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert said.stdout.split() == ["False"]
 
 
 def test_a_column_of_great_numbers_is_multiplied_in_sixteen_bits() -> None:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from mistral_cli.kernels import library, packing
 from mistral_cli.kernels.schemes import NF4
-from mistral_cli.weights.bitsandbytes_library import functional, has_tiles, unavailable
+from mistral_cli.weights.bitsandbytes_library import functional, has_tiles, tiled_product, unavailable
 from mistral_cli.weights.frozen_linear import FrozenLinear
 
 if TYPE_CHECKING:
@@ -100,22 +100,40 @@ class TiledLinear4bit(FrozenLinear):
     tiles: Tensor
     scales: Tensor
 
-    def __init__(self, shape: tuple[int, int], parts: Mapping[str, Tensor]) -> None:
-        super().__init__(shape, parts)
-        self._levels = functional().get_4bit_type("nf4", device="cpu")
-
     def multiply(self, x: Tensor) -> Tensor:
         """Map (…, inputs) to (…, outputs), in the dtype of ``x``."""
+        product = None if torch.compiler.is_compiling() else tiled_product()
+        if product is None:
+            return self._multiply_by_operator(x)
+        rows = x.reshape(-1, self.in_features).to(torch.bfloat16).contiguous()
+        result = torch.empty(*x.shape[:-1], self.out_features, dtype=torch.bfloat16)
+        product(
+            len(rows),
+            self.out_features,
+            self.in_features,
+            rows.data_ptr(),
+            self.tiles.data_ptr(),
+            self.scales.data_ptr(),
+            result.data_ptr(),
+            BLOCK,
+            self.in_features,
+            self.out_features,
+        )
+        return result.to(x.dtype)
+
+    def _multiply_by_operator(self, x: Tensor) -> Tensor:
+        functional()
         shape = (self.out_features, self.in_features)
+        levels = torch.tensor(NF4.levels)
         result: Tensor = torch.ops.bitsandbytes.gemv_4bit.default(
-            x.contiguous(), self.tiles, shape, self.scales, self._levels, BLOCK
+            x.contiguous(), self.tiles, shape, self.scales, levels, BLOCK
         )
         return result
 
     def dequantize(self, dtype: torch.dtype = torch.float32) -> Tensor:
         """Return the weights as numbers, (outputs, inputs)."""
         codes = from_tiles(self.tiles)  # (outputs, inputs)
-        levels: Tensor = self._levels[codes.int()].view(self.out_features, -1, BLOCK)
+        levels = torch.tensor(NF4.levels)[codes.int()].view(self.out_features, -1, BLOCK)
         return (levels * self.scales.T.float().unsqueeze(-1)).flatten(1).to(dtype)
 
 
