@@ -30,22 +30,26 @@ def bits(tensor: torch.Tensor) -> torch.Tensor:
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("scheme", SCHEMES.values(), ids=lambda scheme: scheme.name)
+@pytest.mark.parametrize("fine", [False, True])
 def test_every_variant_gives_the_portable_ones_bits(
-    scheme: Scheme, variant: str, shape: tuple[int, int], dtype: torch.dtype
+    fine: bool, scheme: Scheme, variant: str, shape: tuple[int, int], dtype: torch.dtype
 ) -> None:
     packed = packing.quantize(weight(*shape), scheme)
     for count in (1, 3, 9, 31, 70):
         x = rows(count, shape[1], dtype)
-        assert torch.equal(bits(product(x, packed, variant)), bits(product(x, packed, "portable")))
+        assert torch.equal(
+            bits(product(x, packed, variant, fine=fine)), bits(product(x, packed, "portable", fine=fine))
+        )
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_one_to_130_rows_are_each_computed_as_if_alone(variant: str) -> None:
+@pytest.mark.parametrize("fine", [False, True])
+def test_one_to_130_rows_are_each_computed_as_if_alone(fine: bool, variant: str) -> None:
     packed = packing.quantize(weight(50, 192), NF4)
     x = rows(130, 192)
-    alone = torch.cat([product(x[row : row + 1], packed, variant) for row in range(130)])
+    alone = torch.cat([product(x[row : row + 1], packed, variant, fine=fine) for row in range(130)])
     for count in range(1, 131):
-        assert torch.equal(bits(product(x[:count], packed, variant)), bits(alone[:count]))
+        assert torch.equal(bits(product(x[:count], packed, variant, fine=fine)), bits(alone[:count]))
 
 
 @pytest.mark.parametrize("count", [1, 8, 100, 500])
@@ -70,8 +74,9 @@ def test_the_result_is_near_float_arithmetic_on_the_same_weights(shape: tuple[in
     packed = packing.quantize(weight(*shape), scheme)
     x = torch.randn(5, shape[1], generator=torch.Generator().manual_seed(2))
     exact = x.double() @ packing.dequantize(packed).double().T
-    error = (product(x, packed).double() - exact).norm() / exact.norm()
-    assert error < 1e-2
+    for fine, most in ((False, 1e-2), (True, 5e-4)):
+        error = (product(x, packed, fine=fine).double() - exact).norm() / exact.norm()
+        assert error < most
 
 
 def test_the_integer_arithmetic_is_the_documented_one() -> None:
