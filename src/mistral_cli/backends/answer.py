@@ -1,18 +1,67 @@
-"""The ids of one answer as they come, turned into text: deltas, stop strings, the end. Knows no model."""
+"""A prompt as ids, and the ids of its answer as they come, turned into text: stop strings, the end. Knows no model."""
 
 from __future__ import annotations
 
+import threading
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from mistral_cli.contract import Done, Notice, TextDelta, TokenDrawn, TokenInfo, TokensDone
+from mistral_cli.errors import ContextError
+from mistral_cli.text.stream import TextStream
+from mistral_cli.text.template import encode_prompt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
-    from mistral_cli.contract import Cancel, EngineEvent, Event
-    from mistral_cli.text.stream import TextStream
+    from mistral_cli.backends.many import Request
+    from mistral_cli.contract import Cancel, EngineEvent, Event, Prompt
+    from mistral_cli.text.tokenizer import Tokenizer
+
+_NEVER = threading.Event()
+
+
+def open_answer(
+    tokenizer: Tokenizer, request: Request, *, context: int, most: int
+) -> tuple[tuple[int, ...], AnswerText]:
+    """Return the ids of a prompt and what makes text of its answer.
+
+    Args:
+        tokenizer: of the model that answers.
+        request: what is asked.
+        context: tokens that fit, prompt and answer together.
+        most: tokens that the model was made for.
+
+    Raises:
+        ContextError: no tokenizer could make the prompt fit; whether this one does is for the engine to say.
+        UsageError: the chat format cannot express it.
+    """
+    prompt = request.prompt
+    _check_length(tokenizer, prompt, context, most)
+    ids = encode_prompt(tokenizer, prompt, request.tools).ids  # raises before an empty conversation is looked into
+    answer = AnswerText(
+        text=TextStream(tokenizer, request.params.stop, continues=isinstance(prompt, str) or prompt[-1].prefix),
+        stopper=Stopper(cancel=request.cancel or _NEVER),
+        piece=partial(_piece, tokenizer),
+        notice="" if isinstance(prompt, str) else tokenizer.notice,
+    )
+    return ids, answer
+
+
+def _check_length(tokenizer: Tokenizer, prompt: Prompt, context: int, most: int) -> None:
+    """Refuse at once what is hopeless: tokenizing a hundred megabytes takes minutes."""
+    texts = [prompt] if isinstance(prompt, str) else [message.content for message in prompt]
+    fewest = sum(map(tokenizer.fewest_tokens, texts))
+    if fewest >= context:
+        raise ContextError.of_prompt(fewest, context, most=most, at_least=True)
+
+
+def _piece(tokenizer: Tokenizer, token: int) -> str:
+    """Return one token as text: its bytes as UTF-8, or a control token's name."""
+    data = tokenizer.piece_bytes(token)
+    return data.decode(errors="replace") if data else tokenizer.piece(token)
 
 
 @dataclass(slots=True, kw_only=True)

@@ -6,7 +6,6 @@ config, the memory, and only then the weights.
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from mistral_cli.backends import hf_model, hf_plan
-from mistral_cli.backends.answer import AnswerText, Stopper
+from mistral_cli.backends.answer import open_answer
 from mistral_cli.backends.generation_config import read_generation_config
+from mistral_cli.backends.many import Request
 from mistral_cli.contract import ModelInfo
 from mistral_cli.engine.device import choose_device
-from mistral_cli.errors import ContextError, UsageError
-from mistral_cli.text.stream import TextStream
+from mistral_cli.errors import UsageError
 from mistral_cli.text.template import encode_prompt
 from mistral_cli.text.tokenizer import check_vocabulary, load_tokenizer
 from mistral_cli.weights.checkpoint import DTYPES
@@ -204,19 +203,6 @@ class HfBackend:
             UsageError: a prompt that the model's chat format cannot express.
             MistralError: the logits are not finite.
         """
-        self._check_length(prompt)
-        stopper = Stopper(cancel=cancel or threading.Event())
-        events = self.engine.generate(self.encode(prompt, tools), params, cancel=stopper)
-        notice = "" if isinstance(prompt, str) else self.tokenizer.notice
-        text = TextStream(self.tokenizer, params.stop, continues=isinstance(prompt, str) or prompt[-1].prefix)
-        return AnswerText(text=text, stopper=stopper, piece=self._piece, notice=notice).run(events)
-
-    def _check_length(self, prompt: Prompt) -> None:
-        texts = [prompt] if isinstance(prompt, str) else [message.content for message in prompt]
-        fewest = sum(map(self.tokenizer.fewest_tokens, texts))
-        if fewest >= self.engine.context:
-            raise ContextError.of_prompt(fewest, self.engine.context, most=self.engine.most, at_least=True)
-
-    def _piece(self, token: int) -> str:
-        data = self.tokenizer.piece_bytes(token)
-        return data.decode(errors="replace") if data else self.tokenizer.piece(token)
+        request = Request(prompt=prompt, params=params, tools=tools, cancel=cancel)
+        ids, answer = open_answer(self.tokenizer, request, context=self.engine.context, most=self.engine.most)
+        return answer.run(self.engine.generate(ids, params, cancel=answer.stopper))

@@ -13,18 +13,17 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from mistral_cli.backends.answer import AnswerText, Stopper
+from mistral_cli.backends.answer import AnswerText, open_answer
 from mistral_cli.backends.generation_config import read_generation_config
 from mistral_cli.backends.many import Request
 from mistral_cli.contract import ModelInfo, TokensDone
-from mistral_cli.engine.batch import NEVER, TokenRequest
+from mistral_cli.engine.batch import TokenRequest
 from mistral_cli.engine.device import choose_device
 from mistral_cli.engine.generate import NativeEngine
 from mistral_cli.engine.plan import Plan, plan_context
 from mistral_cli.engine.plan_rows import ROWS, plan_rows
-from mistral_cli.errors import ContextError, MistralError, UsageError
+from mistral_cli.errors import MistralError, UsageError
 from mistral_cli.model.cache import KINDS, PLAIN
-from mistral_cli.text.stream import TextStream
 from mistral_cli.text.template import encode_prompt
 from mistral_cli.text.tokenizer import check_vocabulary, load_tokenizer
 from mistral_cli.weights.checkpoint import DTYPES, load_model
@@ -225,24 +224,5 @@ class NativeBackend:
             index += 1
 
     def _prepare(self, request: Request) -> tuple[tuple[int, ...], AnswerText]:
-        prompt = request.prompt
-        self._check_length(prompt)
-        ids = self.encode(prompt, request.tools)
-        text = TextStream(self.tokenizer, request.params.stop, continues=isinstance(prompt, str) or prompt[-1].prefix)
-        notice = "" if isinstance(prompt, str) else self.tokenizer.notice
-        return ids, AnswerText(
-            text=text, stopper=Stopper(cancel=request.cancel or NEVER), piece=self._piece, notice=notice
-        )
-
-    def _check_length(self, prompt: Prompt) -> None:
-        """Refuse at once what no tokenizer could make fit: tokenizing a hundred megabytes takes minutes."""
-        texts = [prompt] if isinstance(prompt, str) else [message.content for message in prompt]
-        fewest = sum(map(self.tokenizer.fewest_tokens, texts))
-        if fewest >= self.engine.context:
-            most = self.engine.model.args.max_position_embeddings
-            raise ContextError.of_prompt(fewest, self.engine.context, most=most, at_least=True)
-
-    def _piece(self, token: int) -> str:
-        """Return one token as text: its bytes as UTF-8, or a control token's name."""
-        data = self.tokenizer.piece_bytes(token)
-        return data.decode(errors="replace") if data else self.tokenizer.piece(token)
+        most = self.engine.model.args.max_position_embeddings
+        return open_answer(self.tokenizer, request, context=self.engine.context, most=most)
