@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated
@@ -43,8 +44,19 @@ def show(
     elif tree:
         console.line("\n".join(draw(Path(model).name, build_tree(shapes))))
     else:
-        width = max(len(label) for label, _ in rows)
-        console.line("\n".join(f"{label:{width}}  {text}".rstrip() for label, text in rows))
+        console.line("\n".join(_set(rows, console.out.columns if console.out.is_terminal else None)))
+
+
+def _set(rows: list[tuple[str, str]], columns: int | None) -> Iterator[str]:
+    """Yield the lines, label before text; words that ``columns`` are too few for go on under the text."""
+    width = max(len(label) for label, _ in rows)
+    for label, text in rows:
+        line = f"{label:{width}}  {text}".rstrip()
+        if columns is None or columns < 2 * width or len(line) <= columns or " " not in text:
+            yield line  # a path stays whole, so that it can be copied
+        else:
+            indent = " " * (width + 2)
+            yield from textwrap.wrap(line, columns, subsequent_indent=indent, break_on_hyphens=False)
 
 
 def _read(name: str, path: Path) -> tuple[Mapping[str, tuple[int, ...]], list[tuple[str, str]], Mapping[str, object]]:

@@ -102,7 +102,7 @@ def foreign_rows(facts: ForeignFacts) -> Iterator[tuple[str, str]]:
     yield "weights", _weights(facts)
     if facts.parameters is not None:
         for label, (dtype, width) in zip(("memory", ""), (("float32", 4), ("bfloat16", 2)), strict=True):
-            yield label, f"{dtype:8}  {size(facts.parameters * width):>8} of weights"
+            yield label, f"{dtype:8}  {size(facts.parameters * width):>9} of weights"
 
 
 def _weights(facts: ForeignFacts) -> str:
