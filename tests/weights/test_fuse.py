@@ -14,7 +14,7 @@ from mistral_cli.kernels.linear import PackedLinear
 from mistral_cli.kernels.schemes import NF4
 from mistral_cli.model.args import ModelArgs, MoeArgs
 from mistral_cli.model.transformer import Mistral
-from mistral_cli.weights.fuse import fuse
+from mistral_cli.weights.fuse import fuse, refine
 
 PLAIN = ModelArgs(
     dim=128, n_layers=3, head_dim=32, hidden_dim=192, n_heads=4, n_kv_heads=2, vocab_size=320, sliding_window=None
@@ -36,6 +36,7 @@ def pair(args: ModelArgs = PLAIN, dtype: torch.dtype = torch.bfloat16, kv: str =
         if isinstance(module, nn.Linear) and module.out_features > 4:  # routers stay
             model.set_submodule(name, PackedLinear.from_packed(packing.quantize(module.weight * 6, NF4)))
     model.kv = kv
+    refine(model)
     fused = copy.deepcopy(model)
     assert fuse(fused)
     return model, fused
@@ -66,6 +67,12 @@ class Lora(nn.Module):
 def test_a_fused_model_computes_what_the_model_computes(shape: str, kv: str) -> None:
     model, fused = pair(SHAPES[shape], torch.float32, kv)
     assert error(fused(TOKENS)[0], model(TOKENS)[0]) < (2e-6 if kv == "none" else 6e-2)
+
+
+def test_layers_whose_errors_weigh_most_compute_finely() -> None:
+    _, fused = pair()
+    fine = {name.split(".")[-1] for name, module in fused.named_modules() if getattr(module, "fine", False)}
+    assert fine == {"v_proj", "o_proj", "lm_head"}
 
 
 @torch.inference_mode()
