@@ -61,13 +61,15 @@ class Programs:
     def ours(self, *flags: str, environ: Mapping[str, str] | None = None) -> dict[str, Any]:
         """Run `mistral bench` and return its report."""
         command = [*MISTRAL, "bench", str(self.model), "--no-starts", "--repeat", "1", "--threads", str(self.threads)]
-        return _last_json(_run("mistral bench", [*command, *flags], environ))
+        report = _last_json(_run("mistral bench", [*command, *flags], environ))
+        _told({f"{row['kind']} {row['tokens']}": row["tokens_per_second"]["median"] for row in report["speed"]})
+        return report
 
     def theirs(self) -> dict[str, list[float]]:
         """Run transformers with bitsandbytes and return its speeds."""
         command = [sys.executable, str(HERE / "transformers_speed.py"), str(self.bitsandbytes)]
         sizes = ["--length", str(LENGTH), "--depth", str(DEPTH), "--threads", str(self.threads)]
-        return _last_json(_run("transformers", [*command, *sizes]))
+        return _told(_last_json(_run("transformers", [*command, *sizes])))
 
     def llama(self) -> dict[str, float]:
         """Run `llama-bench` and return tokens a second; nothing where it is not there."""
@@ -75,7 +77,7 @@ class Programs:
             return {}
         sizes = ["-p", str(LENGTH), "-n", "32", "-r", "1", "-t", str(self.threads), "-o", "json"]
         rows = json.loads(_run("llama-bench", ["llama-bench", "-m", str(self.gguf), *sizes]).output)
-        return {"decode" if row["n_gen"] else "prefill": row["avg_ts"] for row in rows}
+        return _told({"decode" if row["n_gen"] else "prefill": row["avg_ts"] for row in rows})
 
     def start_ours(self, environ: Mapping[str, str] | None = None) -> Start:
         """Run `mistral gen` to its first token."""
@@ -98,6 +100,12 @@ def _run(name: str, command: list[str], environ: Mapping[str, str] | None = None
 def _last_json(start: Start) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(start.output.decode().strip().splitlines()[-1])
     return found
+
+
+def _told(speeds: dict[str, Any]) -> dict[str, Any]:
+    """Say what one run gave at once: a comparison that is stopped has not been for nothing."""
+    print(f"    {json.dumps(speeds)}", file=sys.stderr, flush=True)
+    return speeds
 
 
 def _speed(report: dict[str, Any], kind: str, tokens: int) -> float:
@@ -241,11 +249,12 @@ def main() -> None:
         threads=options.threads,
         scratch=options.scratch,
     )
-    lines = [line for name in options.only.split(",") for line in SECTIONS[name](programs)]
-    for line in lines:
+    lines = []
+    for line in (line for name in options.only.split(",") for line in SECTIONS[name](programs)):
         told = ", ".join(f"{name} {figure.median:.3g}" for name, figure in line.figures.items())
         ratio = f"{line.ratio.median:8.3g} ({line.ratio.least:.3g} to {line.ratio.most:.3g})"
-        print(f"{line.what:64} {ratio:28} {line.goal:7} {told}", file=sys.stderr)
+        print(f"{line.what:64} {ratio:28} {line.goal:7} {told}", file=sys.stderr, flush=True)
+        lines.append(line)
     print(json.dumps([_as_json(line) for line in lines]))
 
 

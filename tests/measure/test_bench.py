@@ -14,7 +14,7 @@ from mistral_cli.errors import UsageError
 from mistral_cli.measure.bench import Memory, Report, StartPlan, measure_all, measure_starts
 from mistral_cli.measure.figures import Figure
 from mistral_cli.measure.speed import Plan, Row
-from mistral_cli.measure.subjects import native_model, random_subject, subject_of
+from mistral_cli.measure.subjects import native, random_subject, subject_of
 from tiny_checkpoint import tiny_args, write_checkpoint
 
 if TYPE_CHECKING:
@@ -72,13 +72,13 @@ def test_a_model_that_transformers_runs_is_measured_but_for_batches(tmp_path: Pa
     report = measure_all(subject, PLAN, batch=2, starts=(), notify=silent)
     assert [row.kind for row in report.rows] == ["prefill", "decode"]
     with pytest.raises(UsageError, match="not run by our own engine"):
-        native_model(backend)
+        native(backend)
 
 
 def test_a_loaded_model_is_measured_without_an_end_of_answers(tmp_path: Path) -> None:
     backend = load_native(write_checkpoint(tmp_path), name="tiny")
     subject = subject_of(backend)
-    assert native_model(backend) is backend.engine.model
+    assert native(backend) is backend
     assert subject.engine is not backend.engine
     assert subject.engine.context == backend.info.context
 

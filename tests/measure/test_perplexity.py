@@ -91,6 +91,10 @@ def test_every_token_but_the_first_is_scored_once_and_progress_says_so(model: Mi
     assert seen[-1] == (329, 329)
 
 
+def test_windows_that_do_not_overlap_leave_their_first_tokens_out(model: Mistral) -> None:
+    assert measure_perplexity(model, IDS, window=33, stride=33, notify=lambda *_: None).tokens == 320
+
+
 def test_a_model_that_knows_nothing_finds_every_token_as_unlikely() -> None:
     blank = Mistral(ARGS, torch.Generator().manual_seed(1))
     with torch.no_grad():

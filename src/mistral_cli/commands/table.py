@@ -54,6 +54,23 @@ COMMANDS: Final = (
         ("mistral bench builtin --quick", "mistral bench --random 7b --quantize nf4"),
     ),
     Command(
+        "perplexity",
+        "mistral_cli.commands.perplexity",
+        "perplexity",
+        "Measure how well a model foretells a text.",
+        ("mistral perplexity notes.txt", "mistral perplexity notes.txt --quantize nf4 --window 1024"),
+    ),
+    Command(
+        "quant-diff",
+        "mistral_cli.commands.quant_diff",
+        "quant_diff",
+        "Compare a model's words in two quantizations, on your own text.",
+        (
+            "mistral quant-diff notes.txt --a nf4 --b none",
+            "mistral quant-diff prompts.txt --lines --a nf4,kv=int8 --b nf4",
+        ),
+    ),
+    Command(
         "quantize",
         "mistral_cli.commands.quantize",
         "quantize",

@@ -2,7 +2,8 @@
 
 A window of tokens is read, and of it those are scored that no window before it held; the others are their context.
 So nearly every token is foretold from at least ``window - stride`` before it, as transformers' guide "Perplexity of
-fixed-length models" has it. The mean is taken over the very tokens that were scored.
+fixed-length models" has it. The mean is taken over the very tokens that were scored: the first of a text is not, nor,
+where windows do not overlap, the first of each.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ class Perplexity:
     """What a text cost a model."""
 
     tokens: int
-    """Tokens that were scored: all but the first."""
+    """Tokens that were scored."""
     nats: float
     """The sum of their negative log-likelihoods."""
     windows: int

@@ -58,7 +58,7 @@ def subject_of(backend: Backend) -> Subject:
     about = {name: getattr(backend.info, name) for name in _TOLD}
     if isinstance(backend, HfBackend):
         return _foreign(backend.engine, about)
-    return _subject(native_model(backend), context=backend.info.context, about=about)
+    return _subject(native(backend).engine.model, context=backend.info.context, about=about)
 
 
 def _foreign(engine: HfEngine, about: Mapping[str, object]) -> Subject:
@@ -75,14 +75,14 @@ def _foreign(engine: HfEngine, about: Mapping[str, object]) -> Subject:
     )
 
 
-def native_model(backend: Backend) -> Mistral:
-    """Return the decoder of a back end that is ours.
+def native(backend: Backend) -> NativeBackend:
+    """Return a back end that is ours.
 
     Raises:
-        UsageError: the back end is another.
+        UsageError: it is another.
     """
     if isinstance(backend, NativeBackend):
-        return backend.engine.model
+        return backend
     raise UsageError(f"{backend.info.name} is not run by our own engine, and only that can be looked into.")
 
 
