@@ -63,7 +63,7 @@ def test_ctrl_c_in_an_answer_keeps_the_chat_and_the_partial_answer_marked() -> N
         os.kill(os.getpid(), signal.SIGINT) if number == 2 and len(backend.prompts) == 1 else None
     )
     repl = _chat("one", "two", backend=backend)
-    first, second = repl.conversation.turns
+    first, second = repl.conversation.path()
     assert (first.answer, first.ids, first.reason) == ("One two ", (0, 1), "cancelled")
     assert second.reason == "stop"
     assert "(stopped)" in repl.console.err.file.text
@@ -80,7 +80,7 @@ def test_ctrl_c_twice_within_a_second_leaves() -> None:
 def test_ctrl_c_at_the_prompt_once_does_not_leave() -> None:
     backend = FakeBackend()
     repl = _chat(KeyboardInterrupt, "one", backend=backend)
-    assert len(repl.conversation.turns) == 1
+    assert len(repl.conversation.path()) == 1
     assert "Ctrl-C again leaves" in repl.console.err.file.text
 
 
@@ -90,14 +90,14 @@ def test_ctrl_c_before_the_first_word_remembers_nothing() -> None:
         os.kill(os.getpid(), signal.SIGINT) if len(backend.prompts) == 1 else None
     )
     repl = _chat("one", backend=backend)
-    assert repl.conversation.turns == ()
+    assert repl.conversation.path() == ()
 
 
 def test_a_prompt_longer_than_the_context_is_said_with_both_numbers_and_the_chat_goes_on() -> None:
     backend = FakeBackend()
     repl = _chat("word " * 100, "short", backend=backend)
     assert "error: The prompt has 100 tokens, but the context holds 64." in repl.console.err.file.text
-    assert [turn.question for turn in repl.conversation.turns] == ["short"]
+    assert [turn.question for turn in repl.conversation.path()] == ["short"]
 
 
 def test_an_error_in_an_answer_ends_the_line_and_leaves_the_conversation_as_it_was() -> None:
@@ -105,7 +105,7 @@ def test_an_error_in_an_answer_ends_the_line_and_leaves_the_conversation_as_it_w
     repl = _chat("one", backend=backend)
     assert repl.console.out.file.text == "Hello \n"
     assert "error: The logits are NaN." in repl.console.err.file.text
-    assert repl.conversation.turns == ()
+    assert repl.conversation.path() == ()
 
 
 def test_an_unknown_command_is_an_error_with_the_nearest_name_and_never_sent() -> None:
@@ -142,3 +142,10 @@ def test_statistics_and_a_full_context_are_said() -> None:
     backend = FakeBackend(answers=["one two three"])
     repl = _chat("hi", backend=backend, shows_stats=True)
     assert "prompt 1 tokens · answer 3 tokens" in repl.console.err.file.text
+
+
+def test_a_turn_holds_its_tokens_and_how_it_was_made() -> None:
+    repl = _chat("hi", backend=FakeBackend(answers=["One two."]))
+    turn = repl.conversation.path()[0]
+    assert [token.text for token in turn.tokens] == ["One ", "two."]
+    assert (turn.record.model, turn.record.answer_tokens) == ("fake", 2)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from mistral_cli.chat.conversation import Conversation
+from mistral_cli.chat.turn import TurnRecord
 from mistral_cli.contract import Done, TextDelta
 from mistral_cli.errors import MistralError
 from mistral_cli.settings.options import well_formed
@@ -16,7 +17,7 @@ from mistral_cli.ui.interrupt import Interrupt
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mistral_cli.contract import Backend, SamplingParams
+    from mistral_cli.contract import Backend, SamplingParams, TokenInfo
     from mistral_cli.ui.console import Console
 
 LEAVES_WITHIN = 1.0
@@ -34,6 +35,8 @@ class Repl:
     conversation: Conversation = field(default_factory=Conversation)
     shows_stats: bool = False
     is_over: bool = False
+    _tokens: list[TokenInfo] = field(default_factory=list)
+    """The tokens of the answer that is being said, or was said last."""
     _interrupt: Interrupt = field(default_factory=lambda: Interrupt(LEAVES_WITHIN))
 
     def run(self) -> None:
@@ -76,16 +79,26 @@ class Repl:
             done = self._stream(question, cancel)
         if done is not None:
             show_end(done, self.params.max_tokens, self.console)
-            self.conversation = self.conversation.with_answer(question, done)
+            self._remember(question, done)
             if self.shows_stats:
                 self.console.stats(stats_line(done, self.backend.info.quantization, self.backend.info.kv))
+
+    def _remember(self, question: str, done: Done) -> None:
+        """Put the turn into the conversation; an empty answer is none."""
+        turn = self.conversation.answered(
+            question, done, TurnRecord.of(done, self.params, self.backend.info), tuple(self._tokens)
+        )
+        if turn is not None:
+            self.conversation = self.conversation.with_turn(turn)
 
     def _stream(self, question: str, cancel: Interrupt) -> Done | None:
         """Show the answer as it comes, and end its line whatever happens."""
         begun = False
+        self._tokens.clear()
         try:
             for event in self.backend.stream(self.conversation.prompt(question), self.params, cancel=cancel):
                 if isinstance(event, TextDelta):
+                    self._tokens.extend(event.tokens)
                     begun = begun or bool(event.text)
                     self.console.answer(event.text)
                 elif isinstance(event, Done):
