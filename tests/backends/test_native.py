@@ -194,6 +194,29 @@ def test_a_prefix_is_in_the_prompt_and_not_in_the_answer(backend: NativeBackend)
     assert answer(backend, prefixed)[1].prompt_tokens == len(ids)
 
 
+def test_an_answer_goes_on_from_its_very_ids_and_the_end_holds_the_continuation(backend: NativeBackend) -> None:
+    whole, done, events = answer(backend)
+    texts = [event.text for event in events if isinstance(event, TextDelta) and event.tokens]
+    asked = backend.encode(ASK)
+    for count in (1, 5, 11):
+        prefix = Message(role="assistant", content="".join(texts[:count]), ids=done.ids[:count], prefix=True)
+        assert backend.encode((*ASK, prefix)) == (*asked, *done.ids[:count])
+        text, rest, _ = answer(backend, (*ASK, prefix), max_tokens=12 - count)
+        assert rest.ids == done.ids[count:]
+        assert rest.text == text
+        assert prefix.content + text == whole
+        assert rest.reused_tokens == rest.prompt_tokens - 1
+
+
+def test_a_stop_string_may_begin_before_the_border(backend: NativeBackend) -> None:
+    whole, done, events = answer(backend)
+    texts = [event.text for event in events if isinstance(event, TextDelta) and event.tokens]
+    stop = whole[len(texts[0]) - 1 : len(texts[0]) + 2]
+    prefix = Message(role="assistant", content=texts[0], ids=done.ids[:1], prefix=True)
+    text, rest, _ = answer(backend, (*ASK, prefix), stop=(stop,))
+    assert (rest.stop, rest.reason, text) == (stop, "stop", "")
+
+
 def test_a_conversation_that_the_format_cannot_express_is_refused(backend: NativeBackend) -> None:
     with pytest.raises(UsageError):
         backend.stream([Message(role="assistant", content="I begin.")], GREEDY)

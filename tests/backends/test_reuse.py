@@ -70,6 +70,19 @@ class Chat:
     def ask(self, question: str, *, tokens: int = 4, stop_after: int | None = None) -> list[Event]:
         """Ask; the answer goes into the conversation with the ids that were drawn, as a chat keeps it."""
         self.messages.append(Message(role="user", content=question))
+        events, ids = self._answer(tokens, stop_after)
+        self.messages.append(Message(role="assistant", content="what was said", ids=ids))
+        return events
+
+    def go_on(self, kept: int, *forced: int, tokens: int = 4) -> None:
+        """Rewind the last answer to its first ``kept`` ids, put ``forced`` after them and go on from there."""
+        said = self.messages.pop()
+        begun = replace(said, ids=(*said.ids[:kept], *forced), prefix=True)
+        self.messages.append(begun)
+        _, ids = self._answer(tokens, None)
+        self.messages[-1] = replace(said, ids=begun.ids + ids)
+
+    def _answer(self, tokens: int, stop_after: int | None) -> tuple[list[Event], tuple[int, ...]]:
         prompt = self.backend.encode(self.messages)
         params = SamplingParams(
             temperature=1.5, seed=next(self.seeds), max_tokens=tokens, logit_bias={self.backend.tokenizer.eos_id: -1e4}
@@ -81,8 +94,7 @@ class Chat:
         ids = [token.id for event in events if isinstance(event, TextDelta) for token in event.tokens]
         self._compare(passes[-len(ids) :], prompt, ids)
         self.reused += [event.reused_tokens for event in events if isinstance(event, Done)]
-        self.messages.append(Message(role="assistant", content="what was said", ids=tuple(ids)))
-        return events
+        return events, tuple(ids)
 
     def _listen(self, params: SamplingParams, stop_after: int | None) -> Iterator[Event]:
         stream = self.backend.stream(self.messages, params)
@@ -133,6 +145,31 @@ def test_every_turn_of_a_chat_has_the_logits_of_a_cold_prefill(
     talk.messages[0] = Message(role="system", content=SYSTEM.upper())
     talk.ask(QUESTIONS[0])
     assert any(talk.reused)
+
+
+@pytest.mark.parametrize(("dtype", "window"), CASES, ids=str)
+def test_an_answer_that_is_rewound_forced_and_continued_has_the_logits_of_a_cold_prefill(
+    tokenizer: Tokenizer, dtype: torch.dtype, window: object
+) -> None:
+    talk = chat(tokenizer, dtype, window)
+    talk.messages.append(Message(role="system", content=SYSTEM))
+    talk.ask(QUESTIONS[0], tokens=8)
+    talk.go_on(8)
+    talk.go_on(5)
+    talk.go_on(3, 1000)
+    talk.go_on(2, *tokenizer.encode("In short, "))
+    talk.ask(QUESTIONS[1])
+    talk.go_on(1)
+    assert all(talk.reused[1:4]) or window is not None
+
+
+def test_going_on_computes_nothing_twice(tokenizer: Tokenizer) -> None:
+    talk = chat(tokenizer, torch.float64, None)
+    talk.ask(QUESTIONS[0], tokens=8)
+    asked = talk.backend.count(talk.messages[:1])
+    for kept, reused in ((8, 7), (12, 11), (5, 4), (3, 2)):
+        talk.go_on(kept)
+        assert talk.reused[-1] == asked + reused
 
 
 def test_without_a_system_prompt_only_the_new_turn_is_read(tokenizer: Tokenizer) -> None:

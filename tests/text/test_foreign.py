@@ -100,6 +100,14 @@ def test_a_prefix_is_gone_on_from(tmp_path: Path) -> None:
     assert ids[-1] not in tokenizer.control_ids
 
 
+@pytest.mark.parametrize("content", ["So it", ""])
+def test_a_continued_answers_own_ids_end_the_prompt(content: str, tmp_path: Path) -> None:
+    tokenizer = chatml(tmp_path)
+    own = (28_726, 28_727, 28_705)
+    asked = encode_chat(tokenizer, (user("a"),)).ids
+    assert encode_chat(tokenizer, (user("a"), said(content, ids=own, prefix=True))).ids == (*asked, *own)
+
+
 def test_a_finished_answer_and_its_end_are_the_assistants(tmp_path: Path) -> None:
     tokenizer = chatml(tmp_path)
     encoded = encode_chat(tokenizer, (user("a"), said("one"), user("b"), said("two")), finished=True)

@@ -182,3 +182,67 @@ def test_a_stream_without_end_costs_the_same_at_every_token(load: Callable[[str]
     ids = tokenizer.encode("abababababab " * 500)
     text = "".join(map(stream.push, ids))
     assert text == tokenizer.decode(ids)
+
+
+# -- going on from ids that stand in the prompt -----------------------------------------------------------------------
+
+
+def continued(tokenizer: Tokenizer, ids: Sequence[int], at: int, stops: Sequence[str] = ()) -> tuple[str, str]:
+    """Return what is shown of ``ids[:at]`` while they come, and what a continuation adds to it."""
+    first = TextStream(tokenizer, stops)
+    shown = "".join(map(first.push, ids[:at]))
+    rest = TextStream.after(tokenizer, stops, ids[:at], shown)
+    return shown, "".join(map(rest.push, ids[at:])) + rest.finish()
+
+
+def test_an_answer_cut_anywhere_and_continued_is_the_whole_answer(tokenizer: Tokenizer) -> None:
+    random = Random(f"cut {tokenizer.version}")
+    for text in TEXTS:
+        ids = tokenizer.encode(text)
+        for at in range(1, len(ids)):
+            assert "".join(continued(tokenizer, ids, at)) == text
+    for _ in range(300):
+        ids = random_ids(tokenizer, random)
+        at = random.randint(0, len(ids))
+        if at:
+            assert "".join(continued(tokenizer, ids, at)) == tokenizer.decode(ids)
+
+
+def test_a_stop_that_begins_before_the_border_ends_the_continuation(tokenizer: Tokenizer) -> None:
+    ids = [token for char in "one STOP two" for token in tokenizer.encode(char)]
+    whole = TextStream(tokenizer, ["S T O P", "STOP"])
+    expected = "".join(map(whole.push, ids))
+    for at in range(1, len(ids)):
+        stream = TextStream(tokenizer, ["S T O P", "STOP"])
+        if stream.stopped is None and (shown := "".join(map(stream.push, ids[:at]))) != expected:
+            rest = TextStream.after(tokenizer, ["S T O P", "STOP"], ids[:at], shown)
+            assert shown + "".join(map(rest.push, ids[at:])) == expected
+
+
+def test_a_stop_that_stands_before_the_border_ends_nothing(load: Callable[[str], Tokenizer]) -> None:
+    tokenizer = load("v3")
+    ids = tokenizer.encode("aSTOPb")
+    stream = TextStream.after(tokenizer, ["STOP"], ids, "aSTOPb")
+    assert "".join(map(stream.push, tokenizer.encode("c"))) + stream.finish() == " c"
+    assert stream.stopped is None
+
+
+def test_what_was_shown_when_the_answer_ended_is_not_shown_again(load: Callable[[str], Tokenizer]) -> None:
+    tokenizer = load("v3")
+    ids = [token for char in "ST" for token in tokenizer.encode(char)]
+    stream = TextStream.after(tokenizer, ["S TOP"], ids, "S T")
+    assert "".join(map(stream.push, tokenizer.encode("X"))) == " X"
+
+
+def test_a_stop_may_begin_in_a_text_without_ids(load: Callable[[str], Tokenizer]) -> None:
+    tokenizer = load("v3")
+    stream = TextStream.after(tokenizer, ["one two"], (), "say one")
+    assert [stream.push(token) for token in tokenizer.encode("two three")][:1] == [""]
+    assert stream.stopped == "one two"
+
+
+def test_half_a_character_before_the_border_is_whole_behind_it(load: Callable[[str], Tokenizer]) -> None:
+    tokenizer = load("v3")
+    *begun, last = tokenizer.encode("🦙")
+    for shown in ("", "\ufffd\ufffd\ufffd"):
+        assert TextStream.after(tokenizer, (), begun, shown).push(last) == "🦙"

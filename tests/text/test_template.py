@@ -215,6 +215,15 @@ def test_a_continued_answers_own_ids_end_the_prompt(tokenizer: Tokenizer) -> Non
     assert ids == (*encode_chat(tokenizer, (user("a"),)).ids, *own)
 
 
+@pytest.mark.parametrize("content", ["", " ", "\n"])
+def test_ids_without_a_visible_text_are_kept(tokenizer: Tokenizer, content: str) -> None:
+    own = tuple(tokenizer.encode("🦙")[:-1])
+    asked = encode_chat(tokenizer, (user("a"),)).ids
+    assert encode_chat(tokenizer, (user("a"), said(content, ids=own, prefix=True))).ids == (*asked, *own)
+    after = encode_chat(tokenizer, (user("a"), said(content, ids=own), user("b"))).ids
+    assert after[: len(asked) + len(own) + 1] == (*asked, *own, tokenizer.eos_id)
+
+
 def test_the_ids_of_each_answer_stand_in_its_own_place(tokenizer: Tokenizer) -> None:
     first, second = (tuple(tokenizer.encode(text)) for text in ("one two", "three"))
     messages = (user("a"), said("1", ids=first), user("b"), said("2"), user("c"), said("3", ids=second), user("d"))

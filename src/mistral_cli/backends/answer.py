@@ -14,7 +14,7 @@ from mistral_cli.text.stream import TextStream
 from mistral_cli.text.template import encode_prompt
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator
+    from collections.abc import Callable, Generator, Iterator, Sequence
 
     from mistral_cli.backends.many import Request
     from mistral_cli.contract import Cancel, EngineEvent, Event, Prompt
@@ -42,7 +42,7 @@ def open_answer(
     _check_length(tokenizer, prompt, context, most)
     ids = encode_prompt(tokenizer, prompt, request.tools).ids  # raises before an empty conversation is looked into
     answer = AnswerText(
-        text=TextStream(tokenizer, request.params.stop, continues=isinstance(prompt, str) or prompt[-1].prefix),
+        text=_text_stream(tokenizer, request.params.stop, prompt),
         stopper=Stopper(cancel=request.cancel or _NEVER),
         piece=partial(_piece, tokenizer),
         notice="" if isinstance(prompt, str) else tokenizer.notice,
@@ -56,6 +56,14 @@ def _check_length(tokenizer: Tokenizer, prompt: Prompt, context: int, most: int)
     fewest = sum(map(tokenizer.fewest_tokens, texts))
     if fewest >= context:
         raise ContextError.of_prompt(fewest, context, most=most, at_least=True)
+
+
+def _text_stream(tokenizer: Tokenizer, stops: Sequence[str], prompt: Prompt) -> TextStream:
+    """Return what makes text of an answer: from its start, or from where a prefix or a raw text ends."""
+    if isinstance(prompt, str):
+        return TextStream(tokenizer, stops, continues=True)
+    last = prompt[-1]
+    return TextStream.after(tokenizer, stops, last.ids, last.content) if last.prefix else TextStream(tokenizer, stops)
 
 
 def _piece(tokenizer: Tokenizer, token: int) -> str:

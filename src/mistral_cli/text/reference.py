@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 from bisect import bisect_left
+from dataclasses import replace
 from functools import lru_cache
 from itertools import accumulate, groupby
 from typing import TYPE_CHECKING, Any
@@ -71,7 +72,7 @@ def encode_reference(
     )
     try:
         request = ChatCompletionRequest[Any](
-            messages=[build_message(message) for message in messages],
+            messages=[build_message(message) for message in _with_contents(messages)],
             tools=[build_tool(tool) for tool in tools] or None,
         )
         ids = encoder.encode_chat_completion(request).tokens
@@ -88,6 +89,21 @@ def _official(vocabulary: Vocabulary, path: Path, version: str) -> Any:
     if isinstance(vocabulary, TekkenVocabulary):
         return _INSTRUCT[version](vocabulary.tekkenizer)
     return _INSTRUCT[version](SentencePieceTokenizer(path, TokenizerVersion(version)))
+
+
+def _with_contents(messages: Sequence[Message]) -> list[Message]:
+    """Give ids that make no visible text (half a character, a line's end) a text: what has none is refused or left out.
+
+    The scribe puts the ids in its place, as the message stands alone.
+    """
+    runs = [list(run) for _, run in groupby(messages, lambda message: message.role)]
+    lone = {id(run[0]) for run in runs if len(run) == 1 and run[0].role == "assistant" and run[0].ids}
+    return [
+        replace(message, content=".")
+        if id(message) in lone and not message.content.strip() and not message.tool_calls
+        else message
+        for message in messages
+    ]
 
 
 class _Scribe:

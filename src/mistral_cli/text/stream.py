@@ -45,6 +45,24 @@ class TextStream:
         self._characters = _Characters(each_byte=tokenizer.replaces_each_byte)
         self._matcher = _StopMatcher(stops)
         self._at_start = not continues
+        self._owed = self._shown = ""
+
+    @classmethod
+    def after(cls, tokenizer: Pieces, stops: Sequence[str], ids: Sequence[int], text: str) -> TextStream:
+        """Return the stream of an answer that goes on from ``ids``, of which ``text`` was shown.
+
+        A character or a stop string may begin before the border and end behind it. Stops that stand wholly before it
+        end nothing. Without ``ids`` the text is all there is to go on from.
+        """
+        stream = cls(tokenizer, continues=not ids)
+        said = "".join(map(stream.push, ids)) if ids else text
+        stream._matcher = _StopMatcher(stops)
+        released = stream._matcher.resume(said)
+        if released.startswith(text):
+            stream._owed = released[len(text) :]
+        elif text.startswith(released):
+            stream._shown = text[len(released) :]
+        return stream
 
     @property
     def stopped(self) -> str | None:
@@ -55,15 +73,25 @@ class TextStream:
         """Take the next id and return the text that may be shown now; empty while a character or a stop is open."""
         data = self._tokenizer.piece_bytes(token)
         if not data:  # a control token has no text, but ends a character that was begun
-            return self._matcher.push(self._characters.finish())
+            return self._release(self._matcher.push(self._characters.finish()))
         if self._at_start and self._tokenizer.has_word_space(token):
             data = data[1:]
         self._at_start = False
-        return self._matcher.push(self._characters.push(data))
+        return self._release(self._matcher.push(self._characters.push(data)))
 
     def finish(self) -> str:
         """End the answer and return what was held back: an open character as U+FFFD, the beginning of a stop."""
-        return self._matcher.push(self._characters.finish()) + self._matcher.finish()
+        return self._release(self._matcher.push(self._characters.finish()) + self._matcher.finish())
+
+    def _release(self, text: str) -> str:
+        """Return ``text`` with what is still owed before it, without what was shown before the border already."""
+        text, self._owed = self._owed + text, ""
+        while text and self._shown:
+            if text[0] != self._shown[0]:
+                self._shown = ""  # a replacement character that has become the character it stood for
+                break
+            text, self._shown = text[1:], self._shown[1:]
+        return text
 
 
 class _Characters:
@@ -124,6 +152,17 @@ class _StopMatcher:
         safe = len(seen) - max(self._matched)
         self._held = seen[safe:]
         return seen[:safe]
+
+    def resume(self, text: str) -> str:
+        """Take text in which no stop ends an answer; return all but the tail that could begin one."""
+        for char in text:
+            self._step(char)
+            for index, stop in enumerate(self._stops):
+                if self._matched[index] == len(stop):
+                    self._matched[index] = self._borders[index][-1]
+        safe = len(text) - max(self._matched, default=0)
+        self._held = text[safe:]
+        return text[:safe]
 
     def finish(self) -> str:
         """Return the tail that began no stop after all."""
