@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from command_line import mistral
 
-from mistral_cli.commands.sides import FORCE, read_side
+from mistral_cli.commands.sides import read_side
 from mistral_cli.errors import UsageError
+from mistral_cli.kernels import library
 from mistral_cli.settings.load import load_settings
 
 if TYPE_CHECKING:
@@ -74,7 +77,7 @@ def test_the_table_says_the_worst_and_the_whole(prompts: str, capfd: pytest.Capt
 
 @pytest.mark.parametrize(
     ("side", "message"),
-    [("nf5", "quantize is 'nf5'"), ("speed=9", "no setting of a side"), ("kernel=avx", "can only be none")],
+    [("nf5", "quantize is 'nf5'"), ("speed=9", "no setting of a side"), ("kernel=none", "no setting of a side")],
 )
 def test_a_side_that_cannot_be_is_refused(side: str, message: str) -> None:
     with pytest.raises(UsageError, match=message):
@@ -87,16 +90,24 @@ def test_a_side_has_settings_of_its_own_and_the_others_in_common() -> None:
     assert (settings.quantize, settings.kv, settings.threads, settings.dtype) == ("int8", "int8", 2, "float32")
 
 
-def test_our_kernel_is_left_out_only_while_the_side_is_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    side = read_side("--a", "nf4,kernel=none", load_settings())
-    monkeypatch.setenv(FORCE, "portable")
-    with side.environment():
-        assert os.environ[FORCE] == "none"
-    assert os.environ[FORCE] == "portable"
-    monkeypatch.delenv(FORCE)
-    with side.environment():
-        assert os.environ[FORCE] == "none"
-    assert FORCE not in os.environ
+def test_the_layers_that_computed_each_side_are_told(prompts: str, capfd: pytest.CaptureFixture[str]) -> None:
+    found = diff(capfd, prompts, "--lines", "--a", "nf4", "--b", "none", "--limit", "1")
+    assert found["a_layers"] == {"PackedLinear": 28}
+    assert found["b_layers"] == {"Linear": 28}
+
+
+def test_without_our_kernel_other_layers_compute_and_the_numbers_are_others(prompts: str) -> None:
+    """A process of its own: the choice is made once in each, and a switch that did nothing must not pass for one."""
+    command = [sys.executable, "-m", "mistral_cli", "quant-diff", prompts, "--lines", "--limit", "1", "-n", "4", "-q"]
+    found = [
+        json.loads(
+            subprocess.run([*command, "-m", "builtin", "--a", "nf4"], env=env, check=True, capture_output=True).stdout
+        )
+        for env in ({**os.environ}, {**os.environ, library.FORCE: library.NONE})
+    ]
+    assert "PackedLinear" in found[0]["a_layers"]
+    assert "PackedLinear" not in found[1]["a_layers"]
+    assert found[0]["mean_kl"] != found[1]["mean_kl"]
 
 
 def test_nothing_to_compare_is_refused(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -6,6 +6,7 @@ import dataclasses
 import gc
 import statistics
 import tempfile
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Annotated
@@ -72,8 +73,9 @@ def quant_diff(
     """Compare two settings of one model on your own text: KL divergence, top-1 agreement, first differing token.
 
     B answers each prompt greedily; A is measured on that very answer (without --lines: on the text, too). A side names
-    a quantization, or settings of its own: kv=int8, dtype=float32, kernel=none (without our CPU kernel), with commas
-    between. A table goes to stderr, one JSON object to stdout.
+    a quantization, or settings of its own: kv=int8, dtype=float32, with commas between. A table goes to stderr, one
+    JSON object to stdout, which also says which layers computed each side. To judge bitsandbytes instead of our CPU
+    kernel, run it with MISTRAL_CLI_KERNEL=none in the environment.
     """
     settings, console = start(ctx, {**locals(), "file": None, "lines": None, "raw": None})
     sides = read_side("--a", a, settings), read_side("--b", b, settings)
@@ -89,43 +91,52 @@ def run_quant_diff(text: str, sides: tuple[Side, Side], ask: Ask, console: Conso
     """
     judged, reference = sides
     with tempfile.TemporaryFile() as logits:
-        questions, cases = _answered(text, reference, ask, console, logits)
-        found = _compared(cases, judged, console, logits)
+        questions, cases, by_reference = _answered(text, reference, ask, console, logits)
+        found, by_judged = _compared(cases, judged, console, logits)
     _show(found, questions, console)
     pairs = zip(questions, found, strict=True)
     rows = [{"prompt": label, **dataclasses.asdict(difference)} for label, difference in pairs]
-    console.json({"a": judged.name, "b": reference.name, **_sums(found), "prompts": rows})
+    layers = {"a_layers": by_judged, "b_layers": by_reference}
+    console.json({"a": judged.name, "b": reference.name, **layers, **_sums(found), "prompts": rows})
 
 
-def _answered(text: str, side: Side, ask: Ask, console: Console, logits: IO[bytes]) -> tuple[list[str], list[Case]]:
+def _answered(
+    text: str, side: Side, ask: Ask, console: Console, logits: IO[bytes]
+) -> tuple[list[str], list[Case], dict[str, int]]:
     """Return the prompts' labels, and what the reference answered."""
     from mistral_cli.measure.quant_diff import answer_all
 
-    with side.environment():
-        backend = _load(side.settings, console)
-        labels, questions = _questions(text, backend, ask, console)
-        cases = answer_all(
-            backend.engine.model,
-            questions,
-            eos_ids=[backend.tokenizer.eos_id],
-            tokens=ask.tokens,
-            logits=logits,
-            notify=lambda done, total: console.status(f"{side.name}: {done:,} of {total:,} prompts answered"),
-        )
-    return labels, cases
+    backend = _load(side.settings, console)
+    labels, questions = _questions(text, backend, ask, console)
+    cases = answer_all(
+        backend.engine.model,
+        questions,
+        eos_ids=[backend.tokenizer.eos_id],
+        tokens=ask.tokens,
+        logits=logits,
+        notify=lambda done, total: console.status(f"{side.name}: {done:,} of {total:,} prompts answered"),
+    )
+    return labels, cases, _computed_by(backend)
 
 
-def _compared(cases: Sequence[Case], side: Side, console: Console, logits: IO[bytes]) -> list[Difference]:
+def _compared(
+    cases: Sequence[Case], side: Side, console: Console, logits: IO[bytes]
+) -> tuple[list[Difference], dict[str, int]]:
     from mistral_cli.measure.quant_diff import compare_all
 
     gc.collect()  # the reference goes before this one comes: memory need not hold both
     found: list[Difference] = []
-    with side.environment():
-        backend = _load(side.settings, console)
-        for difference in compare_all(backend.engine.model, cases, logits):
-            found.append(difference)
-            console.status(f"{side.name}: {len(found):,} of {len(cases):,} prompts compared")
-    return found
+    backend = _load(side.settings, console)
+    for difference in compare_all(backend.engine.model, cases, logits):
+        found.append(difference)
+        console.status(f"{side.name}: {len(found):,} of {len(cases):,} prompts compared")
+    return found, _computed_by(backend)
+
+
+def _computed_by(backend: NativeBackend) -> dict[str, int]:
+    """Return the kinds of linear layers, seen in the model itself, and how many: a setting that did nothing shows."""
+    kinds = [type(module).__name__ for module in backend.engine.model.modules() if hasattr(module, "in_features")]
+    return dict(Counter(kinds))
 
 
 def _load(settings: Settings, console: Console) -> NativeBackend:

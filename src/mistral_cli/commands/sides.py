@@ -1,45 +1,26 @@
-"""One side of a comparison: ``nf4``, or settings of its own such as ``nf4,kv=int8,kernel=none``. Loads nothing."""
+"""One side of a comparison: ``nf4``, or settings of its own such as ``nf4,kv=int8``. Loads nothing.
+
+Whether our CPU kernel computes is no setting of a side: it is decided once for a process, from the environment.
+"""
 
 from __future__ import annotations
 
-import contextlib
-import os
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
 from mistral_cli.errors import UsageError
 from mistral_cli.settings.options import OPTIONS, Settings
 
-KERNEL: Final = "kernel"
-FORCE: Final = "MISTRAL_CLI_KERNEL"
-"""The variable that ``kernel=none`` sets while a side is loaded and run."""
 NAMES: Final = ("quantize", "kv", "dtype", "device", "threads")
 """The settings that a side may have of its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Side:
-    """Settings, and what must stand in the environment with them."""
+    """Settings, and what the user calls them."""
 
     name: str
     settings: Settings
-    kernel: str | None
-
-    @contextlib.contextmanager
-    def environment(self) -> Iterator[None]:
-        """Leave our CPU kernel out within the block, where the side says so."""
-        if self.kernel is None:
-            yield
-            return
-        before = os.environ.get(FORCE)
-        os.environ[FORCE] = self.kernel
-        try:
-            yield
-        finally:
-            del os.environ[FORCE]
-            if before is not None:
-                os.environ[FORCE] = before
 
 
 def read_side(flag: str, text: str, settings: Settings) -> Side:
@@ -54,19 +35,13 @@ def read_side(flag: str, text: str, settings: Settings) -> Side:
         if not is_named:
             name, value = "quantize", item
         values[name] = _read(flag, name, value)
-    kernel = values.pop(KERNEL, None)
     origins = {**settings.origins, **dict.fromkeys(values, flag)}
-    changed = replace(settings, **values, origins=origins)  # type: ignore[arg-type]
-    return Side(name=text, settings=changed, kernel=None if kernel is None else str(kernel))
+    return Side(name=text, settings=replace(settings, **values, origins=origins))  # type: ignore[arg-type]
 
 
 def _read(flag: str, name: str, value: str) -> object:
-    if name == KERNEL:
-        if value != "none":
-            raise UsageError(f"{flag}: {KERNEL} is {value!a:.40}, but can only be none: without our CPU kernel.")
-        return value
     if name not in NAMES:
-        raise UsageError(f"{flag}: {name!a:.40} is no setting of a side; there are {', '.join((*NAMES, KERNEL))}.")
+        raise UsageError(f"{flag}: {name!a:.40} is no setting of a side; there are {', '.join(NAMES)}.")
     try:
         return OPTIONS[name].metadata["read"](value)
     except ValueError as error:
