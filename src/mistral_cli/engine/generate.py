@@ -10,6 +10,7 @@ import torch
 from mistral_cli.contract import Notice, PrefillProgress
 from mistral_cli.engine.answer import CancelledError
 from mistral_cli.engine.batch import NEVER, Batch, Rules
+from mistral_cli.engine.captured import Steps
 from mistral_cli.engine.draw import begin_answer, draw_token
 from mistral_cli.engine.faults import check_bias, check_prompt, memory_errors
 from mistral_cli.engine.host_memory import peak_resident
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from mistral_cli.engine.batch import RowEvent, TokenRequest
     from mistral_cli.model.transformer import Mistral
 
+
 class NativeEngine:
     """Token ids in, token ids out, on our own model. Keeps the cache of the last sequence for the next call.
 
@@ -40,6 +42,7 @@ class NativeEngine:
         eos_ids: the ids that end an answer.
         control_ids: ids that no penalty touches.
         chunk: prompt tokens read in one go.
+        steps: what takes steps of one token where it can; by default CUDA graphs on CUDA, and nothing elsewhere.
     """
 
     def __init__(
@@ -50,12 +53,14 @@ class NativeEngine:
         eos_ids: Collection[int],
         control_ids: Collection[int] = (),
         chunk: int = CHUNK,
+        steps: Steps | None = None,
     ) -> None:
         self.model = model
         self._context = context or model.args.max_position_embeddings
         self._eos = frozenset(eos_ids)
         self._protected = self._eos.union(control_ids)
         self._chunk = chunk
+        self._steps = Steps(model) if steps is None and model.device.type == "cuda" else steps
         self._kept = KeptSequence(model.new_cache(capacity=self._context))
         self._running: Generator[EngineEvent, None, None] | Generator[RowEvent, None, None] | None = None
 
@@ -148,7 +153,17 @@ class NativeEngine:
             if answer.drawn == answer.room:
                 answer.reason = "length"
                 return
-            logits = self._step([token.id], answer)
+            logits = self._next(token.id, answer)
+
+    def _next(self, token: int, answer: Answer) -> Tensor:
+        """Put one id through the model, as it is prepared for if it is; return the logits ``(V,)`` after it."""
+        if self._steps is not None:
+            with memory_errors():
+                logits = self._steps(token, self._kept.cache)
+            if logits is not None:
+                self._kept.add([token])
+                return logits[0, -1]
+        return self._step([token], answer)
 
     @torch.inference_mode()
     def _step(self, ids: list[int], answer: Answer) -> Tensor:

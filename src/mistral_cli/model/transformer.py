@@ -177,7 +177,7 @@ class Mistral(nn.Module):
         hidden = self.run(self.model.layers, hidden, (self._span(cache, hidden, padding),), (cache,), on_layer)
         cache.padding = padding
         cache.advance(tokens.shape[1])
-        return self._logits(hidden[:, -1:] if last_only else hidden), cache
+        return self.logits(hidden[:, -1:] if last_only else hidden), cache
 
     def forward_rows(
         self, tokens: Tensor, caches: Sequence[KVCache], *, on_layer: Callable[[], None] | None = None
@@ -209,7 +209,7 @@ class Mistral(nn.Module):
         hidden = self.run(self.model.layers, hidden, spans, caches, on_layer)
         for cache in caches:
             cache.advance(tokens.shape[1])
-        return self._logits(hidden[:, -1:])
+        return self.logits(hidden[:, -1:])
 
     def _span(self, cache: KVCache, hidden: Tensor, padding: Tensor | None) -> Span:
         start, end = cache.length, cache.length + hidden.shape[1]
@@ -220,7 +220,8 @@ class Mistral(nn.Module):
             cos, sin = self.rope.at((slots - padding[:, None]).clamp(min=0), end)
         return Span(start=start, end=end, cos=cos, sin=sin, masks=Masks(start, end, padding, hidden))
 
-    def _logits(self, hidden: Tensor) -> Tensor:
+    def logits(self, hidden: Tensor) -> Tensor:
+        """Return what norm and head make of ``hidden`` (B, T, dim) behind the last layer, as ``forward`` returns it."""
         head = self._tied_head if self.lm_head is None else self.lm_head
         (logits,) = self.project(self.model.norm(hidden), head)
         return logits.to(torch.promote_types(logits.dtype, torch.float32))
