@@ -19,4 +19,4 @@ def test_a_larger_context_is_advised_only_where_the_model_has_one(context: int, 
 
 def test_every_error_has_the_exit_code_of_the_contract() -> None:
     kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, MistralError)]
-    assert sorted(kind.exit_code for kind in kinds) == [1, 2, 3, 4, 5, 6, 7, 8]
+    assert sorted({kind.exit_code for kind in kinds}) == [1, 2, 3, 4, 5, 6, 7, 8]

@@ -83,3 +83,13 @@ class PartialFailureError(MistralError):
     """Some records of a batch failed, the others are done (8)."""
 
     exit_code = 8
+
+
+class StoreError(MistralError):
+    """The chats cannot be read or kept (1)."""
+
+
+class SessionNotFoundError(MistralError):
+    """No chat of that name (3)."""
+
+    exit_code = 3

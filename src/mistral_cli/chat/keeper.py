@@ -1,0 +1,79 @@
+"""Keeps a chat's turns as they come, and lets the chat go on where nothing can be kept. Knows no terminal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from mistral_cli.errors import StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mistral_cli.chat.conversation import Conversation
+    from mistral_cli.chat.session import Session
+    from mistral_cli.chat.store import Store
+    from mistral_cli.chat.turn import Turn
+
+
+@dataclass(slots=True, kw_only=True)
+class Keeper:
+    """What a chat hands its turns to.
+
+    A turn that could not be kept is kept together with the next one that can: a full disk may be emptied meanwhile.
+    """
+
+    store: Store | None = None
+    """None: nothing is kept."""
+    session: Session | None = None
+    """The chat in the store, from its first turn on."""
+    warn: Callable[[str], None] = lambda _text: None
+    """Told once that nothing can be kept, and why."""
+    _waiting: dict[int, Turn] = field(default_factory=dict)
+    """Turns that are not on the disk yet, by the ids they have in the conversation."""
+    _stored: dict[int, int] = field(default_factory=dict)
+    """The store's ids of turns that have another in the conversation."""
+    _has_warned: bool = False
+
+    def keep(self, turn: Turn) -> Turn:
+        """Put a turn on the disk; return it as the conversation is to hold it, with the store's id if it has one."""
+        if self.store is None:
+            return turn
+        self._waiting[turn.id] = turn
+        try:
+            kept = self._keep_waiting(self.store, turn.id)
+        except StoreError as error:
+            self._fail(error)
+            return turn
+        return replace(turn, id=kept)
+
+    def stand_at(self, conversation: Conversation) -> None:
+        """Remember the branch that the talk went to, and its system prompt."""
+        leaf = (
+            conversation.leaf if conversation.leaf is None else self._stored.get(conversation.leaf, conversation.leaf)
+        )
+        if self.store is None or self.session is None or (leaf is not None and leaf < 0):
+            return
+        try:
+            self.store.stand_at(self.session.id, leaf, conversation.system)
+        except StoreError as error:
+            self._fail(error)
+
+    def _keep_waiting(self, store: Store, last: int) -> int:
+        """Store all that waits, at once or not at all; return the id that ``last`` has there."""
+        stored = dict(self._stored)
+        session = self.session
+        with store.together():
+            for turn in self._waiting.values():
+                if session is None:
+                    session = store.new_session(question=turn.question, system=turn.system, model=turn.record.model)
+                parent = None if turn.parent is None else stored.get(turn.parent, turn.parent)
+                stored[turn.id] = store.add_turn(session.id, replace(turn, parent=parent)).id
+        self.session, self._stored = session, stored
+        self._waiting.clear()
+        return stored[last]
+
+    def _fail(self, error: StoreError) -> None:
+        if not self._has_warned:
+            self.warn(f"{error} The chat goes on, but is not kept.")
+        self._has_warned = True
