@@ -136,6 +136,9 @@ def _load() -> Library | str:
         functions = ctypes.CDLL(str(path))
     except OSError as error:
         return f"{path.name} does not load ({error})"
+    missing = [name for name in _SIGNATURES if not hasattr(functions, name)]
+    if missing:
+        return f"{path.name} was built for another version of the program (it has no {missing[0]}): install again"
     for name, (result, arguments) in _SIGNATURES.items():
         function = getattr(functions, name)
         function.restype, function.argtypes = result, [_TYPES[letter] for letter in arguments]
