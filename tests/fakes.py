@@ -136,10 +136,19 @@ class FakeScreen(io.BytesIO):
         return self.getvalue().decode()
 
 
-def fake_console(*, terminal: bool = False, color: bool = False, quiet: bool = False, columns: int = 80) -> Console:
+def fake_console(
+    *, terminal: bool = False, color: bool = False, quiet: bool = False, columns: int = 80, rows: int = 24
+) -> Console:
     """Return a console whose ``out.file`` and ``err.file`` are ``FakeScreen``s."""
     streams = [
-        Stream(file=FakeScreen(), is_terminal=terminal, color=color, can_redraw=terminal, measure=lambda: columns)
+        Stream(
+            file=FakeScreen(),
+            is_terminal=terminal,
+            color=color,
+            can_redraw=terminal,
+            measure=lambda: columns,
+            measure_rows=lambda: rows,
+        )
         for _ in range(2)
     ]
     return Console(out=streams[0], err=streams[1], quiet=quiet)

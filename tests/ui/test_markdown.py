@@ -1,39 +1,67 @@
-"""Markdown is rendered once, block by block, and never as Rich's own markup."""
+"""Markdown is shown while it streams, each line once for good, and never as Rich's own markup."""
 
 from __future__ import annotations
 
+import random
 import re
+import time
 
+import pyte
 import pytest
 
 from fakes import fake_console
-from mistral_cli.ui import markdown
-from mistral_cli.ui.markdown import MarkdownWriter, first_code_block, render
+from mistral_cli.ui.markdown.extract import code_blocks, first_code_block
+from mistral_cli.ui.markdown.inline import render as render_words
+from mistral_cli.ui.markdown.inline import render_begun, unchanging
+from mistral_cli.ui.markdown.writer import MarkdownWriter, render
 
 ANSWER = """# Title
 
-Some *words* here,
-and more.
+Some *words* here, **bold words that go on**, `code x`, [a link](https://example.com/a), <https://z.org>,
+and more with a_snake_case and 2 * 3 * 4.
 
 - one
-- two
+- two with a very long text that must be wrapped because it is longer than the line of this terminal is
+  1. nested
+  2. also
 
-```python
-print("[bold]no[/bold]")
+     a paragraph in nested
+- [x] done
 
-x = 1
-```
+1. first
+   ```python
+   def f(x):
+       return "[bold]no[/bold]"
+   ```
+2. second
+
+> quoted text that is rather long and goes on and on, wrapped with the bar on each line of it
+> > deeper
+
+~~~
+a line of code that is a good deal longer than the line of this terminal is, and is not broken by anybody
+~~~
 
 | a | b |
-|---|---|
+|---|--:|
 | 1 | 2 |
+| `x|y` | **2** |
 
-The end [/INST].
+***
+12. twelve
+
+    indented = 1
+
+2024 was a year. The end [/INST]. 中文字符测试，这里没有空格但是需要换行，因为它很长很长很长很长很长。
 """
 
 
 def _plain(text: str) -> str:
-    return re.sub(r"\x1b\[[0-9;]*m", "", text)
+    return re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", text)
+
+
+def _pieces(text: str, size: int) -> list[str]:
+    return [text[start : start + size] for start in range(0, len(text), size)]
 
 
 def _stream(pieces: list[str], **options) -> str:
@@ -45,55 +73,190 @@ def _stream(pieces: list[str], **options) -> str:
     return console.out.file.text
 
 
-@pytest.mark.parametrize("size", [1, 3, 50, 10_000])
-def test_the_page_does_not_depend_on_the_pieces(size: int) -> None:
-    pieces = [ANSWER[start : start + size] for start in range(0, len(ANSWER), size)]
-    assert _stream(pieces) == _stream([ANSWER])
+def _screen(sent: str, columns: int, rows: int = 24) -> list[str]:
+    """Return what a terminal that was sent this shows, from the first line that scrolled off to the last."""
+    screen = pyte.HistoryScreen(columns, rows, history=100_000)
+    pyte.Stream(screen).feed(sent.replace("\n", "\r\n"))
+    rows_above = ["".join(row[column].data for column in range(columns)) for row in screen.history.top]
+    return "\n".join(line.rstrip() for line in (*rows_above, *screen.display)).rstrip().split("\n")
 
 
-def test_a_finished_block_is_shown_when_the_next_begins_and_not_again() -> None:
+def _page(text: str, columns: int) -> list[str]:
+    """Return the same for the text as a whole."""
+    return _screen(render(text, columns=columns, color=False), columns)
+
+
+@pytest.mark.parametrize("columns", [80, 40, 20])
+@pytest.mark.parametrize("size", [1, 3, 7, 50])
+def test_what_streamed_stands_on_the_screen_as_if_it_had_come_at_once(size: int, columns: int) -> None:
+    assert _screen(_stream(_pieces(ANSWER, size), columns=columns, color=True), columns) == _page(ANSWER, columns)
+
+
+def test_pieces_of_random_sizes_give_the_same_page() -> None:
+    draw = random.Random(4)
+    for _ in range(20):
+        pieces, at = [], 0
+        while at < len(ANSWER):
+            size = draw.choice((1, 2, 5, 30, 200))
+            pieces.append(ANSWER[at : at + size])
+            at += size
+        assert _screen(_stream(pieces, columns=40), 40) == _page(ANSWER, 40)
+
+
+def test_an_answer_taller_than_the_screen_scrolls_and_stays_above_it() -> None:
+    text = ANSWER * 5
+    console = fake_console(terminal=True, columns=40, rows=6)
+    writer = MarkdownWriter(console=console)
+    for piece in _pieces(text, 4):
+        writer.push(piece)
+    writer.finish()
+    shown, whole = _screen(console.out.file.text, 40, rows=6), _page(text, 40)
+    assert [line for line in shown if "│" not in line] == [line for line in whole if "│" not in line]
+
+
+def test_the_first_word_is_shown_at_once_and_later_ones_behind_it() -> None:
     console = fake_console(terminal=True)
     writer = MarkdownWriter(console=console)
-    writer.push("First.\n\n")
-    assert console.out.file.text == ""
-    writer.push("Second.\n")
-    assert console.out.file.text == "First.\n"
+    writer.push("Hello")
+    assert console.out.file.text == "Hello"
+    writer.push(" there, ")
+    writer.push("you.")
     writer.finish()
-    assert console.out.file.text == "First.\n\nSecond.\n"
+    assert console.out.file.text == "Hello there, you.\n"
+
+
+def test_emphasis_code_and_links_show_before_they_are_closed() -> None:
+    assert (render_begun("a **bold te").plain, render_begun("`x = ").plain) == ("a bold te", "x = ")
+    assert render_begun("a **bold te").spans == render_words("a **bold te**").spans
+    assert render_begun("see [the do").plain == "see [the do"
+
+
+def test_words_are_settled_only_outside_of_open_marks() -> None:
+    assert unchanging("a **b c** d")[0] == len("a **b c** ")
+    assert unchanging("a **b c") == (2, ["**"])
+    assert unchanging("2 * 3 and x")[0] == len("2 * 3 and ")
+    assert unchanging("`a b` and [x y](http://z z")[0] == len("`a b` and ")
+
+
+def test_a_mark_that_is_never_closed_is_text_and_does_not_hold_the_rest() -> None:
+    text = "5*3 is " + "many words " * 100
+    console = fake_console(terminal=True)
+    writer = MarkdownWriter(console=console)
+    writer.push(text)
+    assert len(console.out.file.text) > 400
+    writer.finish()
+    assert " ".join(_plain(console.out.file.text).split()).endswith(text.strip()[-500:])
+    assert "5*3" in console.out.file.text
+
+
+def test_an_open_fence_and_a_begun_table_are_shown_as_far_as_they_are() -> None:
+    console = fake_console(terminal=True)
+    writer = MarkdownWriter(console=console)
+    writer.push("```python\nx = 1\ny =")
+    assert _screen(console.out.file.text, 80) == ["── python ──────────", "x = 1", "y ="]
+    writer.push(" 2\n```\n| a | b |\n")
+    assert _screen(console.out.file.text, 80)[-1] == "| a | b |"
+    writer.push("|---|---|\n| 1 ")
+    assert _screen(console.out.file.text, 80)[-3:] == [" a │ b", "───┼───", "| 1"]
+    writer.push("| 2 |\n")
+    assert _screen(console.out.file.text, 80)[-1] == " 1 │ 2"
+    writer.finish()
+
+
+def test_a_table_taller_than_the_screen_loses_and_doubles_no_row() -> None:
+    rows = "".join(f"| row{number} | {'w' * (number % 30)} |\n" for number in range(60))
+    console = fake_console(terminal=True, columns=40, rows=10)
+    writer = MarkdownWriter(console=console)
+    for piece in _pieces("| a | b |\n|---|---|\n" + rows + "\nEnd.\n", 5):
+        writer.push(piece)
+    writer.finish()
+    shown = "\n".join(_screen(console.out.file.text, 40, rows=10))
+    assert re.findall(r"row\d+", shown) == [f"row{number}" for number in range(60)]
+    assert shown.count("w") == rows.count("w") - rows.count("row") + 60
+
+
+def test_a_long_line_of_code_is_one_line_for_whoever_copies_it() -> None:
+    line = "x = " + "1 + " * 60 + "1"
+    assert line in _stream(_pieces(f"```\n{line}\n```\n", 9), columns=40)
+
+
+def test_code_is_shown_as_it_was_said_in_every_language() -> None:
+    code = "a\t= 'x'  # [bold]\n  <b>&amp;</b> {\n/* open\n}\n```x"
+    for language in ("python", "html", "c", "json", "bash", "no-such-language", ""):
+        page = render(f"````{language}\n{code}\n````\n", columns=80, color=False)
+        assert page.split("\n")[1:-2] == code.split("\n")
+
+
+def test_a_notice_in_the_middle_stands_on_a_line_of_its_own() -> None:
+    console = fake_console(terminal=True)
+    console.err.file = console.out.file
+    writer = MarkdownWriter(console=console)
+    writer.push("Hello there, ")
+    console.notice("Careful.")
+    writer.push("friend.")
+    writer.finish()
+    assert _screen(console.out.file.text, 80) == ["Careful.", "Hello there, friend."]
+
+
+def test_without_a_cursor_to_move_only_whole_lines_come_and_no_escape() -> None:
+    console = fake_console(columns=40)
+    writer = MarkdownWriter(console=console)
+    for piece in _pieces(ANSWER, 3):
+        writer.push(piece)
+    writer.finish()
+    assert console.out.file.text == render(ANSWER, columns=40, color=False)
+    assert "\x1b" not in console.out.file.text
 
 
 def test_markup_in_the_answer_stays_text() -> None:
-    page = _stream([ANSWER])
+    page = render(ANSWER, columns=80, color=False)
     assert '"[bold]no[/bold]"' in page
     assert "[/INST]" in page
+    assert "a link (https://example.com/a)" in " ".join(page.split())
 
 
 def test_colour_only_where_it_is_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm-256color")
-    coloured, plain = _stream([ANSWER], color=True), _stream([ANSWER])
-    assert "\x1b[" in coloured
-    assert "\x1b" not in plain
-    assert _plain(coloured).split() == plain.split()
+    coloured = render(ANSWER, columns=80, color=True)
+    assert "\x1b[1m" in coloured
+    assert "\x1b]8" not in coloured
+    assert _plain(coloured) == render(ANSWER, columns=80, color=False)
 
 
 @pytest.mark.parametrize("evil", ["\x1b]8;;http://x\x07", "\u202e", "&#x202e;", "[a](http://x/\x1b)", "\x9b31m"])
-def test_nothing_unsafe_reaches_the_terminal(evil: str) -> None:
-    assert not re.search("[\x1b\x9b\u202e\x07]", _stream([f"a {evil} b\n\n`{evil}`\n"]))
+@pytest.mark.parametrize("size", [1, 1000])
+def test_nothing_unsafe_reaches_the_terminal(evil: str, size: int) -> None:
+    text = f"a {evil} b\n\n`{evil}`\n\n| {evil} |\n|---|\n| {evil} |\n\n```{evil}\n{evil}\n```\n# {evil}\n"
+    assert not re.search("[\x1b\x9b\u202e\x07]", _plain(_stream(_pieces(text, size))))
 
 
 @pytest.mark.parametrize("columns", [20, 80])
 def test_the_page_keeps_to_the_width(columns: int) -> None:
-    page = render("word " * 50 + "\n\n- " + "item " * 20, columns=columns, color=False)
+    page = render("word " * 50 + "\n\n- " + "item " * 20 + "\n> " + "q " * 90, columns=columns, color=False)
     assert max(len(line) for line in page.splitlines()) <= columns
 
 
-def test_one_long_block_is_not_parsed_again_at_every_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[int] = []
-    parse = markdown._parse
-    monkeypatch.setattr(markdown, "_parse", lambda text: (seen.append(len(text)), parse(text))[1])
-    text = "".join(f"- item number {number}\n" for number in range(2000))
-    _stream(text.splitlines(keepends=True))
-    assert sum(seen) < 6 * len(text)
+def _seconds_of_rendering(tokens: int) -> float:
+    """Stream ``tokens`` of Markdown at 200 a second and return the processor's time, the best of three."""
+    text = (ANSWER * (tokens // 150 + 1))[: tokens * 4]
+    best = float("inf")
+    for _ in range(3):
+        console, now = fake_console(terminal=True, color=True), [0.0]
+        begun = time.process_time()
+        writer = MarkdownWriter(console=console, clock=lambda now=now: now[0] + time.process_time())
+        for piece in _pieces(text, 4):
+            now[0] += 1 / 200
+            writer.push(piece)
+        writer.finish()
+        best = min(best, time.process_time() - begun)
+    return best
+
+
+def test_a_thousand_tokens_cost_a_tenth_of_their_time_and_eight_thousand_eight_times_that() -> None:
+    _seconds_of_rendering(100)  # imports
+    thousand = _seconds_of_rendering(1000)
+    assert thousand < 0.1 * 1000 / 200
+    assert _seconds_of_rendering(8000) < 8 * 1.5 * thousand
 
 
 @pytest.mark.parametrize(
@@ -111,3 +274,7 @@ def test_one_long_block_is_not_parsed_again_at_every_line(monkeypatch: pytest.Mo
 )
 def test_the_first_fenced_block_is_found_as_commonmark_says(answer: str, block: str | None) -> None:
     assert first_code_block(answer) == block
+
+
+def test_all_fenced_blocks_are_found_in_their_order() -> None:
+    assert code_blocks("```\na\n```\ntext\n~~~sh\nb\n~~~\n") == ["a\n", "b\n"]

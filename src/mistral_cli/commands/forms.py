@@ -11,7 +11,8 @@ from typing import Any, Protocol
 from mistral_cli.commands.output import Target
 from mistral_cli.contract import Done, ModelInfo, SamplingParams, TextDelta, TokenInfo
 from mistral_cli.errors import MistralError
-from mistral_cli.ui.markdown import MarkdownWriter, first_code_block
+from mistral_cli.ui.markdown.extract import first_code_block
+from mistral_cli.ui.markdown.writer import MarkdownWriter
 
 
 class Form(Protocol):

@@ -15,7 +15,7 @@ from mistral_cli.settings.options import Settings
 from mistral_cli.ui.console import Console
 from mistral_cli.ui.events import stats_line
 from mistral_cli.ui.interrupt import Interrupt
-from mistral_cli.ui.markdown import MarkdownWriter
+from mistral_cli.ui.markdown.writer import MarkdownWriter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

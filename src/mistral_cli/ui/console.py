@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from mistral_cli.errors import MistralError
 
-USUAL_COLUMNS = 80
+USUAL_COLUMNS, USUAL_ROWS = 80, 24
 _CLEAR_LINE = "\r\x1b[K"
 _STYLES = {"error": "1;31", "warning": "33", "notice": "2", "prompt": "1;32"}
 
@@ -50,6 +50,7 @@ class Stream:
     """Whether the cursor can be moved: a terminal that is not dumb."""
     measure: Callable[[], int] = lambda: USUAL_COLUMNS
     """Tells how wide the terminal is now: people resize it."""
+    measure_rows: Callable[[], int] = lambda: USUAL_ROWS
     _sanitizer: Sanitizer = field(default_factory=Sanitizer)
 
     @classmethod
@@ -65,12 +66,18 @@ class Stream:
             color=wants_color(choice, is_terminal=is_terminal, environ=environ),
             can_redraw=is_terminal and environ.get("TERM", "dumb") != "dumb",
             measure=partial(_columns, file),
+            measure_rows=partial(_rows, file),
         )
 
     @property
     def columns(self) -> int:
         """How many columns the terminal has; 80 where there is none."""
         return self.measure()
+
+    @property
+    def rows(self) -> int:
+        """How many rows the terminal has; 24 where there is none."""
+        return self.measure_rows()
 
     def write(self, text: str) -> None:
         """Write trusted text (our own words and escapes) as it is.
@@ -99,6 +106,13 @@ def _columns(file: TextIO) -> int:
         return USUAL_COLUMNS
 
 
+def _rows(file: TextIO) -> int:
+    try:
+        return os.get_terminal_size(file.fileno()).lines or USUAL_ROWS
+    except OSError:
+        return USUAL_ROWS
+
+
 @dataclass(slots=True, kw_only=True)
 class Console:
     """What commands write through."""
@@ -107,6 +121,8 @@ class Console:
     err: Stream
     quiet: bool = False
     """Say errors only."""
+    hide_live: Callable[[], None] | None = None
+    """Takes what is drawn again and again (the end of an answer) off the screen, before a line is written there."""
     _status: bool = False
     _said: set[str] = field(default_factory=set)
 
@@ -188,6 +204,8 @@ class Console:
 
     def _tell(self, line: str) -> None:
         self.clear_status()
+        if self.hide_live is not None:
+            self.hide_live()
         self._put(line + "\n")
 
     def _styled(self, text: str, style: str) -> str:
