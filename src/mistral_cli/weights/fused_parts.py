@@ -86,9 +86,10 @@ def _place_row(
 
 def attend(query: Tensor, spans: Sequence[Span], caches: Sequence[LayerCache]) -> Tensor:
     """Do what ``attention.attend_to_caches`` does."""
+    if not reads(query) or any(span.masks.padding is not None for span in spans):
+        return attention.attend_to_caches(query.to(caches[0].dtype), spans, caches)
     held = [held_by(cache, span.start) for span, cache in zip(spans, caches, strict=True)]
-    known = reads(query) and attention_kernel.readable(query, held)
-    if not known or any(span.masks.padding is not None for span in spans):
+    if not attention_kernel.readable(query, held):
         return attention.attend_to_caches(query.to(caches[0].dtype), spans, caches)
     return attention_kernel.attend(query, held, window=caches[0].window)
 
