@@ -79,12 +79,13 @@ def _running(
 
 
 def _until_first_byte(process: subprocess.Popen[bytes]) -> Iterator[int]:
-    """Yield the program's own memory, again and again, until it writes or ends."""
+    """Yield the program's own memory, again and again until it writes or ends, and once then."""
     with selectors.DefaultSelector() as selector:
         selector.register(process.stdout or -1, selectors.EVENT_READ)
         yield own_memory(process.pid)
         while not selector.select(EVERY):
             yield own_memory(process.pid)
+    yield own_memory(process.pid)  # one that writes at once was looked at before it had begun
 
 
 def _mapped_weights(pid: int) -> frozenset[Path]:
