@@ -1,7 +1,7 @@
 """The real ``gen`` or ``chat`` under the real roof, with a fake back end: a process of its own for streams and signals.
 
 Run as ``python program.py '{"command": "gen", "answers": […], "gate": PATH, "flags": {…}}'``. With a ``gate``, the
-back end says its first piece and then waits until that file exists, or Ctrl-C comes; with an ``error`` (the name of a
+back end waits before piece ``gate_at`` (the second) until that file exists, or Ctrl-C comes; with an ``error`` (the name of a
 class) that is what it raises.
 """
 
@@ -32,10 +32,10 @@ if TYPE_CHECKING:
 DEADLINE = 60.0
 
 
-def wait_at(gate: Path, number: int, cancel: Cancel | None) -> None:
-    """Wait before the second piece until the gate is there."""
+def wait_at(gate: Path, before: int, number: int, cancel: Cancel | None) -> None:
+    """Wait before one piece until the gate is there."""
     until = time.monotonic() + DEADLINE
-    while number == 1 and not gate.exists() and not (cancel and cancel.is_set()):
+    while number == before and not gate.exists() and not (cancel and cancel.is_set()):
         assert time.monotonic() < until, "the test never opened the gate"
         time.sleep(0.002)
 
@@ -49,7 +49,7 @@ def job(spec: dict, invocation: Invocation) -> int:
     if "error" in spec:
         backend.error = getattr(errors, spec["error"])("It broke.")
     if "gate" in spec:
-        backend.before_piece = partial(wait_at, Path(spec["gate"]))
+        backend.before_piece = partial(wait_at, Path(spec["gate"]), spec.get("gate_at", 1))
     run = {"gen": run_gen, "chat": run_chat}[spec["command"]]
     code = run(settings, console, stdin=Stdin.open(), load=lambda *_: backend)
     return code or 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 
 import pytest
 
@@ -33,9 +34,20 @@ def test_the_end_is_said_where_the_text_does_not_tell(reason, text, max_tokens, 
 
 def test_progress_is_a_status_and_a_notice_is_a_line() -> None:
     console = fake_console(terminal=True)
+    show_beside(PrefillProgress(0, 2048), console)
     show_beside(PrefillProgress(512, 2048), console)
+    until = time.monotonic() + 30
+    while "Reading the prompt: 512 of 2,048 tokens" not in console.err.file.text:
+        assert time.monotonic() < until
     show_beside(Notice("Careful."), console)
-    assert console.err.file.text == "\r\x1b[KReading the prompt: 512 of 2,048 tokens\r\x1b[KCareful.\n"
+    assert console.err.file.text.endswith(" Reading the prompt: 512 of 2,048 tokens\r\x1b[KCareful.\n")
+
+
+def test_a_prompt_that_is_read_at_once_needs_no_progress() -> None:
+    console = fake_console(terminal=True)
+    show_beside(PrefillProgress(1, 2), console)
+    console.answer("a")
+    assert (console.err.file.text, console.out.file.text) == ("", "a")
 
 
 def test_a_notice_is_not_said_at_every_turn() -> None:

@@ -11,8 +11,8 @@ from typing import Any, Protocol
 from mistral_cli.commands.output import Target
 from mistral_cli.contract import Done, ModelInfo, SamplingParams, TextDelta, TokenInfo
 from mistral_cli.errors import MistralError
+from mistral_cli.ui.answer import AnswerWriter
 from mistral_cli.ui.markdown.extract import first_code_block
-from mistral_cli.ui.markdown.writer import MarkdownWriter
 
 
 class Form(Protocol):
@@ -57,20 +57,20 @@ class Plain:
 
 @dataclass(slots=True, kw_only=True)
 class Rendered:
-    """Markdown, block by block."""
+    """Laid out for a terminal: Markdown, or text wrapped at words."""
 
-    writer: MarkdownWriter
+    writer: AnswerWriter
 
     def push(self, delta: TextDelta) -> None:
-        """Render what is finished."""
+        """Show the next piece."""
         self.writer.push(delta.text)
 
     def finish(self, done: Done) -> None:  # noqa: ARG002 (a Form's)
-        """Render the rest."""
+        """Show the rest."""
         self.writer.finish()
 
     def abort(self) -> None:
-        """Render the rest."""
+        """Show the rest."""
         self.writer.finish()
 
 

@@ -44,6 +44,7 @@ def gen(
     quantize: opt.QuantizeOption = None,
     kv: opt.KvOption = None,
     device: opt.DeviceOption = None,
+    compile: opt.CompileOption = None,  # noqa: A002 (as the flag)
     context: opt.ContextOption = None,
     threads: opt.ThreadsOption = None,
     temperature: opt.TemperatureOption = None,
@@ -63,6 +64,7 @@ def gen(
     output: opt.OutputOption = None,
     extract: opt.ExtractOption = None,
     markdown: opt.MarkdownOption = None,
+    plain: opt.PlainOption = None,
     stats: opt.StatsOption = None,
     quiet: opt.QuietOption = None,
 ) -> int:
@@ -130,6 +132,7 @@ def _check(settings: Settings) -> None:
     reads_dash = "-" in (*settings.file, settings.system_file)
     rules = (
         (settings.logprobs is not None and not as_json, "logprobs", "needs --json: only there is a place for them"),
+        (settings.markdown and settings.plain, "markdown", "and plain are both given, but only one can be"),
         (settings.output == "", "output", "is empty, but must be the name of a file"),
         (settings.origins.get("batch") == "--batch" and not settings.lines, "batch", "needs --lines"),
         (settings.lines and not settings.stdin, "lines", "reads stdin, but --no-stdin leaves it alone"),

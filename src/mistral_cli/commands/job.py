@@ -12,6 +12,7 @@ from mistral_cli.commands.output import Target
 from mistral_cli.commands.prompt import build_prompt
 from mistral_cli.contract import Backend, Done, Prompt, SamplingParams, TokenInfo
 from mistral_cli.settings.options import Settings
+from mistral_cli.ui.answer import Wrapped
 from mistral_cli.ui.console import Console
 from mistral_cli.ui.events import stats_line
 from mistral_cli.ui.interrupt import Interrupt
@@ -58,8 +59,11 @@ class Job:
             return self.json()
         if self.settings.extract:
             return CodeBlock(target=self.target)
-        if self.settings.markdown and self.settings.output is None and (out.is_terminal or out.color):
+        is_shown = self.settings.output is None
+        if self.settings.markdown and is_shown and (out.is_terminal or out.color):
             return Rendered(writer=MarkdownWriter(console=self.console))
+        if self.settings.plain and is_shown and out.is_terminal:
+            return Rendered(writer=Wrapped(self.console))
         return Plain(target=self.target)
 
     def json(self, **labels: object) -> Json:

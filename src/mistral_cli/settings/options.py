@@ -164,6 +164,7 @@ class Settings:
     quantize: str | None = _option(_one_of("none", "nf4", "int8", "int4"))
     kv: str = _option(_one_of("none", "int8"), "none")
     device: str | None = _option(_text)
+    compile: bool = _option(_switch, False)
     context: int | None = _option(_natural)
     threads: int | None = _option(_natural)
     cache_limit: int | None = _option(_bytes)
@@ -181,11 +182,15 @@ class Settings:
     stop: tuple[str, ...] = _option(_stops, ())
     order: str | None = _option(_one_of("temperature-first", "temperature-last"))
     logprobs: int | None = _option(_whole)
+    # where a chat is kept
+    resume: str | None = _option(_text)
+    store: bool = _option(_switch, True)
     # how the answer is shown
     json: bool = _option(_switch, False)
     output: str | None = _option(_path)
     extract: bool = _option(_switch, False)
     markdown: bool = _option(_switch, False)
+    plain: bool = _option(_switch, False)
     stats: bool = _option(_switch, False)
     quiet: bool = _option(_switch, False)
     color: str = _option(_one_of("auto", "always", "never"), "auto")

@@ -16,6 +16,8 @@ from functools import partial
 from typing import TYPE_CHECKING, BinaryIO, TextIO
 
 from mistral_cli.text.sanitize import Sanitizer, sanitize
+from mistral_cli.ui.spinner import Spinner
+from mistral_cli.ui.wrap import wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -124,6 +126,7 @@ class Console:
     hide_live: Callable[[], None] | None = None
     """Takes what is drawn again and again (the end of an answer) off the screen, before a line is written there."""
     _status: bool = False
+    _spinner: Spinner | None = None
     _said: set[str] = field(default_factory=set)
 
     @classmethod
@@ -167,7 +170,7 @@ class Console:
     def notice(self, text: str) -> None:
         """Say something worth knowing: one dim line without a label."""
         if not self.quiet:
-            self._tell(self._styled(" ".join(self.err.safe(text).split("\n")), "notice"))
+            self._tell(self._styled(self._wrapped(" ".join(self.err.safe(text).split("\n"))), "notice"))
 
     def notice_once(self, text: str) -> None:
         """Say something worth knowing, but not at every turn again."""
@@ -177,7 +180,7 @@ class Console:
 
     def stats(self, text: str) -> None:
         """Write statistics that were asked for, quiet or not."""
-        self._tell(self.err.safe(text))
+        self._tell(self._wrapped(self.err.safe(text)))
 
     def laid_out(self, text: str) -> None:
         """Write lines to stderr that were laid out and made safe already."""
@@ -187,20 +190,40 @@ class Console:
     def status(self, text: str) -> None:
         """Show a line that the next output replaces; nothing where the cursor cannot be moved."""
         if self.err.can_redraw and not self.quiet:
-            line = self.err.safe(text)[: self.err.columns - 1]
-            self._put(_CLEAR_LINE + self._styled(line, "notice"))
-            self._status = True
+            self._stop_spinner()
+            self._draw_status(text)
+
+    def wait(self, text: str) -> None:
+        """Show a line with a turning mark if nothing else comes for a while, until the next output."""
+        if self._spinner is not None:
+            self._spinner.text = text
+        elif self.err.can_redraw and not self.quiet:
+            self._spinner = Spinner(text, self._draw_status)
 
     def clear_status(self) -> None:
-        """Take the line that ``status`` showed off the screen."""
+        """Take the line that ``status`` or ``wait`` showed off the screen."""
+        self._stop_spinner()
         if self._status:
             self._status = False
             self._put(_CLEAR_LINE)
 
     def _say(self, kind: str, text: str) -> None:
-        """Write ``kind: text`` on one line."""
-        line = " ".join(self.err.safe(text).splitlines())
-        self._tell(f"{self._styled(kind + ':', kind)} {line}")
+        """Write ``kind: text`` on one line, wrapped at words where the terminal is narrower."""
+        line = self._wrapped(f"{kind}: " + " ".join(self.err.safe(text).splitlines()))
+        self._tell(self._styled(f"{kind}:", kind) + line.removeprefix(f"{kind}:"))
+
+    def _wrapped(self, line: str) -> str:
+        return wrapped(line, self.err.columns) if self.err.is_terminal else line
+
+    def _draw_status(self, text: str) -> None:
+        line = self.err.safe(text)[: self.err.columns - 1]
+        self._status = True
+        self._put(_CLEAR_LINE + self._styled(line, "notice"))
+
+    def _stop_spinner(self) -> None:
+        if self._spinner is not None:
+            self._spinner.stop()
+            self._spinner = None
 
     def _tell(self, line: str) -> None:
         self.clear_status()

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 from mistral_cli.contract import Done, Event, Notice, PrefillProgress
 
 if TYPE_CHECKING:
+    from mistral_cli.chat.turn import Turn
     from mistral_cli.ui.console import Console
 
 
 def show_beside(event: Event, console: Console) -> None:
     """Show on stderr what is not text: progress and notices."""
     if isinstance(event, PrefillProgress):
-        console.status(f"Reading the prompt: {event.done:,} of {event.total:,} tokens")
+        console.wait(f"Reading the prompt: {event.done:,} of {event.total:,} tokens")
     elif isinstance(event, Notice):
         console.notice_once(event.text)
 
@@ -34,6 +35,23 @@ def show_end(done: Done, max_tokens: int | None, console: Console, *, label: str
     if done.reason == "length" and done.answer_tokens != max_tokens:
         total = done.prompt_tokens + done.answer_tokens
         console.notice(f"{label}(the answer ends here: the context of {total:,} tokens is full)")
+
+
+def record_line(turn: Turn) -> str:
+    """Return one line of what a kept answer cost, and how it was drawn."""
+    record = turn.record
+    reused = f" ({record.reused_tokens:,} reused)" if record.reused_tokens else ""
+    parts = (
+        f"prompt {record.prompt_tokens:,} tokens{reused}",
+        f"answer {record.answer_tokens:,} tokens",
+        f"first after {record.seconds_to_first_token:.2f} s",
+        f"{record.tokens_per_second:.1f} tokens/s",
+        f"ended by {turn.reason}",
+        f"seed {record.seed}",
+        f"temperature {record.params.get('temperature')}",
+        f"{record.model} (weights in {record.quantization})" if record.quantization != "none" else record.model,
+    )
+    return " · ".join(parts)
 
 
 def stats_line(done: Done, quantization: str = "none", kv: str = "none") -> str:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import signal
 import threading
 import time
 from typing import TYPE_CHECKING
+
+from mistral_cli.ui.echo import unechoed
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -16,7 +19,7 @@ if TYPE_CHECKING:
 class Interrupt:
     """While entered: the first Ctrl-C sets the flag, a second one within ``window`` seconds leaves.
 
-    Outside the main thread, and where Ctrl-C is ignored (``nohup``, a background job), it changes nothing.
+    No key shows in the answer meanwhile, ``^C`` neither. Outside the main thread, and where Ctrl-C is ignored (``nohup``, a background job), it changes nothing.
     """
 
     def __init__(self, window: float = math.inf) -> None:
@@ -25,6 +28,7 @@ class Interrupt:
         """When Ctrl-C last came, on the monotonic clock."""
         self._flag = threading.Event()
         self._before: object = signal.SIG_IGN
+        self._keys = contextlib.ExitStack()
 
     def is_set(self) -> bool:
         """Tell whether Ctrl-C came since this was entered."""
@@ -48,9 +52,11 @@ class Interrupt:
             self._before = signal.getsignal(signal.SIGINT)
             if self._before is not signal.SIG_IGN:
                 signal.signal(signal.SIGINT, self._on_signal)
+            self._keys.enter_context(unechoed())
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._keys.close()
         if self._before is not signal.SIG_IGN:
             signal.signal(signal.SIGINT, self._before)  # type: ignore[arg-type]
 

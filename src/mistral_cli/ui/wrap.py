@@ -13,6 +13,8 @@ TAB = 8
 
 def cells(text: str) -> int:
     """Return how many cells ``text`` takes on a terminal, from the first column of a line."""
+    if text.isascii() and "\t" not in text:
+        return len(text)
     from rich.cells import cell_len
 
     return cell_len(text.expandtabs(TAB) if "\t" in text else text)
