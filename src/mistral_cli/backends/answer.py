@@ -109,6 +109,10 @@ class AnswerText:
         if self.notice:
             yield Notice(self.notice)
             self.notice = ""
+        owed = self.text.owed()
+        if owed:  # ids that were put behind the words of a prefix have no other place to be shown
+            self.shown.append(owed)
+            yield TextDelta(owed)
         if isinstance(event, TokenDrawn):
             yield self._delta(event)
         elif isinstance(event, TokensDone):

@@ -19,7 +19,7 @@ from mistral_cli.backends.many import Request
 from mistral_cli.contract import ModelInfo
 from mistral_cli.engine.device import choose_device
 from mistral_cli.errors import UsageError
-from mistral_cli.text.template import encode_prompt
+from mistral_cli.text.template import encode_prompt, encode_words
 from mistral_cli.text.tokenizer import check_vocabulary, load_tokenizer
 from mistral_cli.weights.checkpoint import DTYPES
 from mistral_cli.weights.default_scheme import DEFAULT, SMALL
@@ -192,6 +192,10 @@ class HfBackend:
             UsageError: the chat format cannot express it.
         """
         return encode_prompt(self.tokenizer, prompt, tools).ids
+
+    def encode_words(self, text: str, *, begins: bool) -> tuple[int, ...]:
+        """Return the ids of words that are put into an answer, or at its beginning."""
+        return encode_words(self.tokenizer, text, begins=begins)
 
     def stream(
         self, prompt: Prompt, params: SamplingParams, *, tools: Sequence[Tool] = (), cancel: Cancel | None = None

@@ -24,7 +24,7 @@ from mistral_cli.engine.plan import Plan, plan_context
 from mistral_cli.engine.plan_rows import ROWS, plan_rows
 from mistral_cli.errors import MistralError, UsageError
 from mistral_cli.model.cache import KINDS, PLAIN
-from mistral_cli.text.template import encode_prompt
+from mistral_cli.text.template import encode_prompt, encode_words
 from mistral_cli.text.tokenizer import check_vocabulary, load_tokenizer
 from mistral_cli.weights.checkpoint import DTYPES, load_model
 from mistral_cli.weights.config import read_args
@@ -171,6 +171,10 @@ class NativeBackend:
             UsageError: the chat format cannot express it.
         """
         return encode_prompt(self.tokenizer, prompt, tools).ids
+
+    def encode_words(self, text: str, *, begins: bool) -> tuple[int, ...]:
+        """Return the ids of words that are put into an answer, or at its beginning."""
+        return encode_words(self.tokenizer, text, begins=begins)
 
     def stream(
         self, prompt: Prompt, params: SamplingParams, *, tools: Sequence[Tool] = (), cancel: Cancel | None = None

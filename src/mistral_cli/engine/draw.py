@@ -63,7 +63,7 @@ def draw_token(answer: Answer, logits: Tensor) -> TokenDrawn:
 
 
 def _with_logprobs(token: int, logits: Tensor, count: int) -> TokenDrawn:
-    logprobs = logits.log_softmax(-1)
-    values, ids = logprobs.topk(min(count, logprobs.shape[-1]))
-    top = tuple(zip(ids.tolist(), values.tolist(), strict=True))
-    return TokenDrawn(id=token, logprob=logprobs[token].item(), top=top)
+    values, ids = logits.topk(min(count, logits.shape[-1]))
+    # one number is subtracted from the few that are told: a log-softmax would write the whole vocabulary out
+    logprob, *others = (torch.cat([logits[token, None], values]) - logits.logsumexp(-1)).tolist()
+    return TokenDrawn(id=token, logprob=logprob, top=tuple(zip(ids.tolist(), others, strict=True)))

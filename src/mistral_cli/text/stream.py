@@ -69,6 +69,11 @@ class TextStream:
         """The stop string that ended the answer."""
         return self._matcher.found
 
+    def owed(self) -> str:
+        """Return, once, what ``ids`` made that was not shown before the border; it comes before the next id's text."""
+        text, self._owed = self._owed, ""
+        return text
+
     def push(self, token: int) -> str:
         """Take the next id and return the text that may be shown now; empty while a character or a stop is open."""
         data = self._tokenizer.piece_bytes(token)

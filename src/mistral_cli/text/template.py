@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mistral_cli.contract import Message, Prompt, Tool
     from mistral_cli.text.tokenizer import Tokenizer
 
-__all__ = ["Author", "EncodedPrompt", "encode_chat", "encode_prompt"]
+__all__ = ["Author", "EncodedPrompt", "encode_chat", "encode_prompt", "encode_words"]
 
 
 def encode_prompt(tokenizer: Tokenizer, prompt: Prompt, tools: Sequence[Tool] = ()) -> EncodedPrompt:
@@ -33,6 +33,20 @@ def encode_prompt(tokenizer: Tokenizer, prompt: Prompt, tools: Sequence[Tool] = 
     bos: tuple[Author, ...] = ("control",) if ids[:1] == [tokenizer.bos_id] else ()
     text: tuple[Author, ...] = ("user",)
     return EncodedPrompt(ids=tuple(ids), authors=bos + text * (len(ids) - len(bos)))
+
+
+def encode_words(tokenizer: Tokenizer, text: str, *, begins: bool) -> tuple[int, ...]:
+    """Encode words that are put into an answer, without the space that sentencepiece puts before a text.
+
+    Args:
+        tokenizer: of the model that goes on from them.
+        text: the words, their own spaces included.
+        begins: the answer begins with them, as the model itself would begin.
+    """
+    newline, ids = tokenizer.encode("\n"), tokenizer.encode(f"\n{text}")
+    if begins or ids[: len(newline)] != newline:
+        return tuple(tokenizer.encode(text))
+    return tuple(ids[len(newline) :])
 
 
 def encode_chat(

@@ -1,22 +1,27 @@
-"""The chat in a terminal: read a line, answer it, remember both. Handed a back end; loads nothing, stores nothing."""
+"""The chat in a terminal: read a line, answer it, keep both. Handed a back end and a keeper; opens nothing."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from mistral_cli.chat.conversation import Conversation
+from mistral_cli.chat.keeper import Keeper
+from mistral_cli.chat.steering import CANDIDATES, Beginning, shown_tokens
 from mistral_cli.chat.turn import TurnRecord
 from mistral_cli.contract import Done, TextDelta
 from mistral_cli.errors import MistralError
 from mistral_cli.settings.options import well_formed
-from mistral_cli.ui import slash
+from mistral_cli.ui.answer import AnswerWriter, Direct
 from mistral_cli.ui.events import show_beside, show_end, stats_line
 from mistral_cli.ui.interrupt import Interrupt
+from mistral_cli.ui.slash import dispatch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from mistral_cli.chat.session import Session
+    from mistral_cli.chat.store import Store
     from mistral_cli.contract import Backend, SamplingParams, TokenInfo
     from mistral_cli.ui.console import Console
 
@@ -33,21 +38,46 @@ class Repl:
     console: Console
     read: Callable[[], str]
     conversation: Conversation = field(default_factory=Conversation)
+    keeper: Keeper = field(default_factory=Keeper)
+    """Puts each turn on the disk, or nowhere."""
+    load: Callable[[str], Backend] | None = None
+    """Loads another model, by its name."""
+    place: Beginning | None = None
+    """Where ``/back`` rewound the last answer to."""
+    attached: list[str] = field(default_factory=list)
+    """What ``/file`` read: it follows the next question."""
+    is_strict: bool = False
+    """The first error ends the chat: nobody reads what is said (``--script``)."""
+    open_writer: Callable[[Console], AnswerWriter] = Direct
+    """Returns what shows the next answer."""
     shows_stats: bool = False
     is_over: bool = False
     _tokens: list[TokenInfo] = field(default_factory=list)
-    """The tokens of the answer that is being said, or was said last."""
+    """What was drawn of the answer that is being said, or was said last."""
+    _said: list[str] = field(default_factory=list)
+    """What of it came after the words it goes on from."""
     _interrupt: Interrupt = field(default_factory=lambda: Interrupt(LEAVES_WITHIN))
+
+    @property
+    def store(self) -> Store | None:
+        """Where this chat and all others are kept; None: nowhere."""
+        return self.keeper.store
+
+    @property
+    def session(self) -> Session | None:
+        """This chat in the store, from its first turn on."""
+        return self.keeper.session
 
     def run(self) -> None:
         """Read and answer until the user leaves.
 
         Raises:
             KeyboardInterrupt: Ctrl-C twice within a second.
+            MistralError: what went wrong, where the chat is strict.
         """
         while not self.is_over:
             try:
-                line = well_formed(self.read())
+                line = self.read_line()
             except EOFError:
                 return
             except KeyboardInterrupt:
@@ -56,56 +86,134 @@ class Repl:
                 continue
             self._take(line)
 
+    def read_line(self) -> str:
+        """Return the next line that was typed.
+
+        Raises:
+            EOFError: Ctrl-D.
+            KeyboardInterrupt: Ctrl-C.
+        """
+        return well_formed(self.read())
+
     def _take(self, line: str) -> None:
         """Run a command or answer a question; what goes wrong is said, and the chat goes on."""
         if not line.strip():
             return
         try:
             if line.startswith("/") and not line.startswith("//"):
-                slash.run(line, self)
+                dispatch.run(line, self)
             else:
                 self.ask(line.removeprefix("/") if line.startswith("//") else line)
         except MistralError as error:
+            if self.is_strict:
+                raise
             self.console.error(error)
+        except EOFError:  # Ctrl-D in the middle of a command's lines
+            self.is_over = True
+        except KeyboardInterrupt:
+            self._interrupt.strike()
 
-    def ask(self, question: str) -> None:
+    def stand(self, conversation: Conversation) -> None:
+        """Go to another place in the tree of turns."""
+        self.conversation = conversation
+        self.place = None
+        self.keeper.stand_at(conversation)
+
+    def begin_session(self, conversation: Conversation, session: Session | None = None) -> None:
+        """Go on with another chat: a new one, or one that was kept."""
+        self.keeper = Keeper(store=self.keeper.store, session=session, warn=self.keeper.warn)
+        self.conversation = conversation
+        self.place = None
+
+    def ask(
+        self,
+        question: str,
+        *,
+        after: Conversation | None = None,
+        begun: Beginning | None = None,
+        params: SamplingParams | None = None,
+    ) -> None:
         """Answer ``question`` and remember the turn; an answer that Ctrl-C cut short is kept and marked so.
+
+        Args:
+            question: what is asked.
+            after: the conversation that it follows; by default the present one.
+            begun: the beginning of the answer, to go on from.
+            params: how to draw, for this once.
 
         Raises:
             MistralError: as ``Backend.stream``; the conversation is as it was.
             KeyboardInterrupt: Ctrl-C twice within a second.
         """
+        job = _Job(
+            question="\n\n".join([question, *self.attached]) if after is None else question,
+            after=after or self.conversation,
+            begun=begun or Beginning(),
+            params=params or self.params,
+        )
         with self._interrupt as cancel:
-            done = self._stream(question, cancel)
+            try:
+                done = self._stream(job, cancel)
+            except (KeyboardInterrupt, SystemExit):  # Ctrl-C twice, SIGTERM, SIGHUP: what was said is kept
+                self._remember(job, self._cut_short())
+                raise
         if done is not None:
-            show_end(done, self.params.max_tokens, self.console)
-            self._remember(question, done)
+            show_end(done, job.params.max_tokens, self.console)
+            self._remember(job, done)
             if self.shows_stats:
                 self.console.stats(stats_line(done, self.backend.info.quantization, self.backend.info.kv))
 
-    def _remember(self, question: str, done: Done) -> None:
-        """Put the turn into the conversation; an empty answer is none."""
-        turn = self.conversation.answered(
-            question, done, TurnRecord.of(done, self.params, self.backend.info), tuple(self._tokens)
-        )
+    def _remember(self, job: _Job, done: Done) -> None:
+        """Put the turn into the tree, and stand there; an empty answer is none."""
+        record = TurnRecord.of(done, job.params, self.backend.info)
+        tokens = job.begun.all_tokens(tuple(self._tokens))
+        turn = job.after.answered(job.question, job.begun.joined(done), record, tokens)
         if turn is not None:
-            self.conversation = self.conversation.with_turn(turn)
+            self.conversation = job.after.with_turn(self.keeper.keep(turn))
+            self.place = None
+            self.attached.clear()
 
-    def _stream(self, question: str, cancel: Interrupt) -> Done | None:
+    def _cut_short(self) -> Done:
+        """Return the end of an answer that never came to one."""
+        ids = tuple(token.id for token in self._tokens)
+        return Done(reason="cancelled", text="".join(self._said), ids=ids, answer_tokens=len(ids))
+
+    def _stream(self, job: _Job, cancel: Interrupt) -> Done | None:
         """Show the answer as it comes, and end its line whatever happens."""
-        begun = False
+        writer = self.open_writer(self.console)
         self._tokens.clear()
+        self._said.clear()
+        prompt = (*job.after.prompt(job.question), *job.begun.messages())
+        params = replace(job.params, logprobs=max(CANDIDATES, job.params.logprobs or 0))
+        events = self.backend.stream(prompt, params, cancel=cancel)
         try:
-            for event in self.backend.stream(self.conversation.prompt(question), self.params, cancel=cancel):
+            writer.push(job.begun.text)
+            for event in events:
                 if isinstance(event, TextDelta):
-                    self._tokens.extend(event.tokens)
-                    begun = begun or bool(event.text)
-                    self.console.answer(event.text)
+                    self._note(job, event)
+                    writer.push(event.text)
                 elif isinstance(event, Done):
                     return event
                 else:
                     show_beside(event, self.console)
         finally:
-            if begun:
-                self.console.answer("\n")
+            writer.finish()
         return None
+
+    def _note(self, job: _Job, event: TextDelta) -> None:
+        """Remember a piece; what comes before the first token is what the chosen ones before it say."""
+        self._said.append(event.text)
+        if not event.tokens and not self._tokens and job.begun.tokens:
+            *others, last = job.begun.tokens
+            job.begun = replace(job.begun, tokens=(*others, replace(last, text=last.text + event.text)))
+        self._tokens.extend(shown_tokens(event))
+
+
+@dataclass(slots=True, kw_only=True)
+class _Job:
+    """One answer that is asked for."""
+
+    question: str
+    after: Conversation
+    begun: Beginning
+    params: SamplingParams

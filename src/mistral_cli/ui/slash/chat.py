@@ -1,0 +1,128 @@
+"""Commands for the chat as a whole: leave, begin again, system prompt, what is loaded, several lines."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from mistral_cli.chat.conversation import Conversation
+from mistral_cli.errors import UsageError
+from mistral_cli.ui.events import record_line
+from mistral_cli.ui.slash.row import SlashCommand, last_turn, unquoted, whole_number
+
+if TYPE_CHECKING:
+    from mistral_cli.ui.repl import Repl
+
+FENCE = '"""'
+_CLEAR = "\x1b[2J\x1b[3J\x1b[H"
+
+
+def _exit(repl: Repl, _words: str) -> None:
+    repl.is_over = True
+
+
+def _clear(repl: Repl, _words: str) -> None:
+    """Go back to before the first question; what was said is a branch."""
+    repl.stand(replace(repl.conversation, leaf=None))
+    if repl.console.out.can_redraw:
+        repl.console.rendered(_CLEAR)
+
+
+def _new(repl: Repl, _words: str) -> None:
+    repl.begin_session(Conversation(system=repl.conversation.system))
+    repl.console.notice("A new chat.")
+
+
+def _system(repl: Repl, words: str) -> None:
+    """Show or set the system prompt; ``none`` removes it. Turns that were said keep theirs on the record."""
+    if not words:
+        repl.console.line(repl.conversation.system or "(no system prompt)")
+        return
+    text = "" if words == "none" else unquoted(words)
+    repl.stand(replace(repl.conversation, system=text))
+    repl.console.notice("The next question has this system prompt." if text else "No system prompt any more.")
+
+
+def _show(repl: Repl, words: str) -> None:
+    """Show a turn, or what is loaded and where the talk stands."""
+    path = repl.conversation.path()
+    if words:
+        turn = path[whole_number(words, "turn", len(path)) - 1]
+        repl.console.line(f"> {turn.question}\n{turn.answer}")
+        return
+    info, place = repl.backend.info, f"{len(path)} of {len(repl.conversation.turns)} turns on this branch"
+    form = info.dtype if info.quantization == "none" else f"{info.quantization} and {info.dtype}"
+    session = repl.keeper.session
+    kept = "not kept" if repl.keeper.store is None else session.name if session else "kept from its first answer on"
+    rows = (
+        ("model", f"{info.name}, {form} on {info.device}, by {info.backend}"),
+        ("context", f"{info.context:,} tokens, format {info.tokenizer}"),
+        ("system", repl.conversation.system or "none"),
+        ("place", place),
+        ("chat", kept),
+    )
+    for name, value in rows:
+        repl.console.line(f"{name:<8} {value}")
+
+
+def _stats(repl: Repl, words: str) -> None:
+    if words not in ("", "on", "off"):
+        raise UsageError(f"/stats is {words!r:.40}, but must be on or off, or nothing for the last answer's.")
+    if words:
+        repl.shows_stats = words == "on"
+        repl.console.notice(f"Statistics after each answer: {words}.")
+        return
+    turn = last_turn(repl)
+    repl.console.line(record_line(turn))
+
+
+def _tokens(repl: Repl, words: str) -> None:
+    """Count what stands in the context, or would with a question."""
+    total, path = repl.backend.info.context, repl.conversation.path()
+    if words:
+        used = repl.backend.count(repl.conversation.prompt(unquoted(words)))
+    elif path:
+        *said, last = repl.conversation.prompt("")[:-1]
+        used = repl.backend.count((*said, replace(last, prefix=True)))  # no chat format ends with a finished answer
+    else:
+        used = 0
+    repl.console.line(f"{used:,} of {total:,} tokens ({used / total:.0%}); {total - used:,} are left")
+
+
+def _multiline(repl: Repl, _words: str) -> None:
+    """Read lines up to one of three quotes and send them as one question."""
+    repl.console.notice(f"Type lines; one of {FENCE} sends them.")
+    lines: list[str] = []
+    while (line := repl.read_line()).strip() != FENCE:
+        lines.append(line)
+    if any(line.strip() for line in lines):
+        repl.ask("\n".join(lines))
+
+
+def _model(repl: Repl, words: str) -> None:
+    """Show the model, or load another one for the next question."""
+    if not words:
+        info = repl.backend.info
+        repl.console.line(f"{info.name} ({info.path})")
+        return
+    if repl.load is None:
+        raise UsageError("No other model can be loaded here.", "Leave, and start with --model.")
+    backend = repl.load(words)
+    if backend.info.is_base:
+        raise UsageError(f"{backend.info.name} is a base model without a chat template, so it cannot chat.")
+    repl.backend = backend
+    repl.place = None
+    repl.console.notice(f"{backend.info.name} answers from now on.")
+
+
+COMMANDS = (
+    SlashCommand("/exit", "", "Leave the chat.", _exit),
+    SlashCommand("/clear", "", "Forget what was said (a branch keeps it) and clear the screen.", _clear),
+    SlashCommand("/new", "", "Begin a new chat with the same system prompt.", _new),
+    SlashCommand("/system", "[TEXT|none]", "Show or set the system prompt.", _system),
+    SlashCommand("/model", "[NAME]", "Show the model, or load another one.", _model),
+    SlashCommand("/show", "[N]", "Show what is loaded and where the talk stands, or turn N.", _show),
+    SlashCommand("/stats", "[on|off]", "Say what the last answer cost, or do so after each.", _stats),
+    SlashCommand("/tokens", "[TEXT]", "Count the tokens of the context, or with TEXT as the next question.", _tokens),
+    SlashCommand("/multiline", "", f"Type a question of several lines; one of {FENCE} sends it.", _multiline),
+)

@@ -1,0 +1,95 @@
+"""Sampling parameters in a chat: shown with their range, set for good, or for one answer."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING
+
+from mistral_cli.errors import UsageError
+from mistral_cli.limits import LIMITS
+from mistral_cli.settings.options import OPTIONS, SAMPLING
+from mistral_cli.ui.slash.row import SlashCommand
+
+if TYPE_CHECKING:
+    from mistral_cli.ui.repl import Repl
+
+_OTHERS = {
+    "logit_bias": "ID=BIAS, with commas between",
+    "stop": "text that ends the answer",
+    "order": "temperature-first or temperature-last",
+}
+_MAY_BE_NONE = ("seed", "max_tokens", "logprobs")
+NAMES = tuple(name for name in SAMPLING if name != "logprobs")
+"""What can be set: log-probabilities are kept in a chat whatever is asked."""
+
+
+def read_value(name: str, text: str) -> tuple[str, object]:
+    """Return a parameter's field and value from what was typed.
+
+    Raises:
+        UsageError: no such parameter, or no such value.
+    """
+    field = name.lstrip("-").replace("-", "_")
+    if field not in NAMES:
+        raise UsageError(f"There is no parameter {name!r:.40}.", f"There are: {', '.join(NAMES)}.")
+    if text == "none":
+        return field, None if field in _MAY_BE_NONE else {"logit_bias": {}, "stop": ()}.get(field, text)
+    try:
+        return field, OPTIONS[field].metadata["read"](text)
+    except ValueError as error:
+        raise UsageError(f"{field} is {text!r:.40}, but must be {error}: {_range(field)}.") from error
+
+
+def read_pairs(words: str) -> dict[str, object]:
+    """Return parameters from ``NAME=VALUE NAME=VALUE``.
+
+    Raises:
+        UsageError: a word that is no pair, or as ``read_value``.
+    """
+    try:
+        pairs = [word.partition("=") for word in shlex.split(words)]
+    except ValueError as error:
+        raise UsageError(f"{words!r:.60} cannot be read: {error}.") from error
+    for name, sign, _ in pairs:
+        if not sign:
+            raise UsageError(f"{name!r:.40} is no NAME=VALUE.", "For instance: temperature=0.2 top_p=1")
+    return dict(read_value(name, value) for name, _, value in pairs)
+
+
+def complete_pairs(_repl: Repl, typed: str) -> list[str]:
+    """Return the parameters that the last word may name."""
+    return [f"{name}=" for name in NAMES if name.startswith(typed.rpartition(" ")[2])]
+
+
+def _set(repl: Repl, words: str) -> None:
+    name, _, value = words.replace("=", " ", 1).partition(" ")
+    if not name:
+        for known in NAMES:
+            repl.console.line(_row(repl, known))
+        return
+    field = read_value(name, "none")[0]
+    if value.strip():
+        repl.params = repl.params.with_values(dict([read_value(name, value.strip())]))
+    repl.console.line(_row(repl, field))
+
+
+def _row(repl: Repl, name: str) -> str:
+    value = getattr(repl.params, name)
+    shown = "none" if value in (None, (), {}) else f"{value:g}" if isinstance(value, float) else f"{value}"
+    return f"{name:<20}{shown:<12} {_range(name)}".rstrip()
+
+
+def _range(name: str) -> str:
+    text = f"{LIMITS[name]}" if name in LIMITS else _OTHERS[name]
+    return f"{text}, or none" if name in (*_MAY_BE_NONE, "logit_bias", "stop") else text
+
+
+def _complete(_repl: Repl, typed: str) -> list[str]:
+    return [name for name in NAMES if name.startswith(typed)]
+
+
+COMMANDS = (
+    SlashCommand(
+        "/set", "[NAME [VALUE]]", "Set a sampling parameter, or show it (all of them) with its range.", _set, _complete
+    ),
+)

@@ -1,0 +1,89 @@
+"""What a command typed in a chat is, and how its words are read. Knows no command."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mistral_cli.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from mistral_cli.chat.turn import Turn
+    from mistral_cli.ui.repl import Repl
+
+    Complete = Callable[[Repl, str], Iterable[str]]
+    """Returns what the last of the words typed so far may become."""
+
+_QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"|\'([^\']*)\'', re.DOTALL)
+_ESCAPES = {r"\n": "\n", r"\t": "\t", r"\"": '"', r"\\": "\\"}
+
+
+@dataclass(frozen=True, slots=True)
+class SlashCommand:
+    """One row: what is typed, what the help says, what happens with the words after it."""
+
+    name: str
+    arguments: str
+    """What may follow, as the help shows it; empty where nothing may."""
+    summary: str
+    run: Callable[[Repl, str], None]
+    complete: Complete | None = None
+
+
+def whole_number(words: str, what: str, most: int, *, usual: int | None = None) -> int:
+    """Return the number that was typed, from 1 to ``most``; ``usual`` where none was.
+
+    Raises:
+        UsageError: it is none, or out of its range.
+    """
+    if not words and usual is not None:
+        return usual
+    if not words.isdecimal() or not 1 <= int(words[:12]) <= most:
+        raise UsageError(f"{words!r} is no {what}: it must be 1 to {most:,}." if most else f"There is no {what}.")
+    return int(words)
+
+
+def unquoted(words: str) -> str:
+    r"""Return the text between quotes (in double ones ``\n``, ``\t``, ``\"`` are escapes), or the words themselves."""
+    match = _QUOTED.fullmatch(words)
+    if match is None:
+        return words
+    if match.group(2) is not None:
+        return match.group(2)
+    return re.sub(r"\\[nt\"\\]", lambda escape: _ESCAPES[escape.group()], match.group(1))
+
+
+def is_quoted(words: str) -> bool:
+    """Tell whether the words stand between quotes."""
+    return _QUOTED.fullmatch(words) is not None
+
+
+def refuse_words(words: str, name: str) -> None:
+    """Refuse words after a command that takes none.
+
+    Raises:
+        UsageError: there are some.
+    """
+    if words:
+        raise UsageError(f"{name} takes no words, but got {words!r:.60}.")
+
+
+def last_turn(repl: Repl) -> Turn:
+    """Return the turn where the talk stands.
+
+    Raises:
+        UsageError: nothing was answered yet.
+    """
+    path = repl.conversation.path()
+    if not path:
+        raise UsageError("There is no answer yet.", "Ask something first.")
+    return path[-1]
+
+
+def excerpt(text: str, columns: int) -> str:
+    """Return the beginning of a text on one line of at most ``columns``."""
+    line = " ".join(text.split())
+    return line if len(line) <= columns else line[: max(columns - 1, 1)] + "…"

@@ -1,0 +1,112 @@
+"""Commands for the chats that are kept: name, open, list, search, delete."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mistral_cli.chat.conversation import Conversation
+from mistral_cli.chat.names import check_name
+from mistral_cli.chat.search import search
+from mistral_cli.errors import UsageError
+from mistral_cli.ui.slash.row import SlashCommand, excerpt, unquoted
+
+if TYPE_CHECKING:
+    from mistral_cli.chat.session import Session
+    from mistral_cli.chat.store import Store
+    from mistral_cli.ui.repl import Repl
+
+_LATEST = 20
+"""How many chats are listed unasked."""
+
+
+def _store(repl: Repl) -> Store:
+    if repl.keeper.store is None:
+        raise UsageError("This chat is not kept (--no-store), and neither are others reached from it.")
+    return repl.keeper.store
+
+
+def _session(repl: Repl) -> Session:
+    _store(repl)
+    if repl.keeper.session is None:
+        raise UsageError("This chat has no answer yet, so it is not kept yet.", "Ask something first.")
+    return repl.keeper.session
+
+
+def _rename(repl: Repl, words: str) -> None:
+    """Give this chat a name."""
+    store, session = _store(repl), _session(repl)
+    if not words:
+        repl.console.line(session.name)
+        return
+    repl.keeper.session = store.rename(session.id, unquoted(words))
+    repl.console.notice(f"This chat is called {repl.keeper.session.name}.")
+
+
+def _open(repl: Repl, words: str) -> None:
+    """Go on with another chat; this one stays kept."""
+    if not words:
+        raise UsageError("/open has no name.", "/sessions lists the chats.")
+    session, conversation = _store(repl).load(unquoted(words))
+    repl.begin_session(conversation, session)
+    path = conversation.path()
+    if path:
+        repl.console.line(f"> {path[-1].question}\n{path[-1].answer}")
+    repl.console.notice(f"{session.name}: {len(path)} turns on this branch.")
+
+
+def _sessions(repl: Repl, words: str) -> None:
+    """List the chats, the one talked in last at the end."""
+    sessions = _store(repl).sessions()
+    shown = sessions if words == "all" else sessions[-_LATEST:]
+    here = repl.keeper.session
+    for session in shown:
+        mark = "*" if here is not None and session.id == here.id else " "
+        repl.console.line(f"{mark} {session.changed[:10]}  {session.turns:>4} turns  {session.name}")
+    if len(shown) < len(sessions):
+        repl.console.notice(f"{len(sessions) - len(shown):,} older ones: /sessions all")
+    elif not sessions:
+        repl.console.notice("No chat is kept yet.")
+
+
+def _search(repl: Repl, words: str) -> None:
+    """Find words in all chats."""
+    if not words:
+        raise UsageError("/search has no words.")
+    hits = search(_store(repl), unquoted(words))
+    for hit in hits:
+        repl.console.line(f"{hit.session}: {excerpt(hit.question, 40)}\n    {hit.excerpt}")
+    repl.console.notice(f"{len(hits)} found. /open NAME goes on with a chat." if hits else "Nothing was found.")
+
+
+def _delete(repl: Repl, words: str) -> None:
+    """Remove a chat (this one) from the disk, after a question."""
+    is_forced = words.startswith("!")
+    name = unquoted(words.removeprefix("!").strip())
+    store = _store(repl)
+    session = store.find(check_name(name)) if name else _session(repl)
+    if not is_forced:
+        if repl.is_strict or not repl.console.can_ask:
+            raise UsageError("Nobody can be asked whether to delete it.", "/delete! does.")
+        if not repl.console.ask(f"Delete {session.name}, {session.turns} turns?"):
+            return
+    store.delete(session.id)
+    if repl.keeper.session is not None and repl.keeper.session.id == session.id:
+        repl.begin_session(Conversation(system=repl.conversation.system))
+    repl.console.notice(f"Deleted {session.name}.")
+
+
+def _complete(repl: Repl, typed: str) -> list[str]:
+    """Return the names of chats, the newest first."""
+    store = repl.keeper.store
+    names = [] if store is None else [session.name for session in reversed(store.sessions())]
+    return [name for name in names if name.startswith(typed)]
+
+
+COMMANDS = (
+    SlashCommand("/save", "NAME", "Keep this chat under a name of yours.", _rename),
+    SlashCommand("/open", "NAME", "Go on with another chat.", _open, _complete),
+    SlashCommand("/sessions", "[all]", "List the chats.", _sessions),
+    SlashCommand("/search", "TEXT", "Find words in all chats.", _search),
+    SlashCommand("/rename", "[NAME]", "Give this chat another name, or show the one it has.", _rename),
+    SlashCommand("/delete", "[NAME]", "Delete a chat (this one); /delete! does not ask.", _delete, _complete),
+)

@@ -1,0 +1,73 @@
+"""The one table of commands: help, completion and dispatch read these rows."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import TYPE_CHECKING
+
+from mistral_cli.errors import UsageError
+from mistral_cli.ui.slash import answers, branches, chat, files, parameters, sessions, steering
+from mistral_cli.ui.slash.row import SlashCommand
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from mistral_cli.ui.repl import Repl
+
+_NARROW = 60
+"""Below so many columns a summary stands under its command."""
+_END = (
+    "Ctrl-C stops an answer, twice leaves. Ctrl-D leaves. //text sends a line that begins with a slash. "
+    "Whatever replaces an answer is a branch beside it: nothing is lost."
+)
+
+
+def _help(repl: Repl, words: str) -> None:
+    wanted = words.strip().lstrip("/")
+    groups = [(title, [row for row in rows if wanted in ("", row.name[1:])]) for title, rows in GROUPS]
+    if not any(rows for _, rows in groups):
+        raise UsageError(f"There is no command /{wanted}.", "/help lists them.")
+    columns = repl.console.out.columns
+    for title, rows in groups:
+        if rows:
+            repl.console.line("\n".join(_laid_out(title if not wanted else "", rows, columns)))
+    if not wanted:
+        repl.console.line("\n".join(textwrap.wrap(_END, max(columns - 1, 20))))
+
+
+def _laid_out(title: str, rows: Iterable[SlashCommand], columns: int) -> Iterator[str]:
+    """Yield a group's lines: two columns where there is room, else the summary under its command."""
+    if title:
+        yield title
+    for row in rows:
+        usage = f"  {row.name} {row.arguments}".rstrip()
+        if columns < _NARROW:
+            yield from textwrap.wrap(usage, max(columns - 1, 12), subsequent_indent="    ")
+            yield from textwrap.wrap(row.summary, max(columns - 1, 12), initial_indent="    ", subsequent_indent="    ")
+            continue
+        text, *more = textwrap.wrap(row.summary, max(columns - _USAGE - 1, 20))
+        if len(usage) >= _USAGE:
+            yield usage
+            usage = ""
+        yield f"{usage:<{_USAGE}}{text}"
+        yield from (" " * _USAGE + line for line in more)
+    if title:
+        yield ""
+
+
+def _names(_repl: Repl, typed: str) -> list[str]:
+    return [row.name[1:] for row in COMMANDS if row.name[1:].startswith(typed.lstrip("/"))]
+
+
+GROUPS: tuple[tuple[str, tuple[SlashCommand, ...]], ...] = (
+    ("This chat", (SlashCommand("/help", "[COMMAND]", "Show the commands.", _help, _names), *chat.COMMANDS)),
+    ("The answer", answers.COMMANDS),
+    ("Inside the answer", steering.COMMANDS),
+    ("Branches", branches.COMMANDS),
+    ("Parameters", parameters.COMMANDS),
+    ("Files and programs", files.COMMANDS),
+    ("Kept chats", sessions.COMMANDS),
+)
+COMMANDS = tuple(row for _, rows in GROUPS for row in rows)
+_USAGE = 28
+"""Columns of a command with its arguments, where there is room."""
