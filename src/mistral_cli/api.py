@@ -64,6 +64,7 @@ def load(  # noqa: PLR0913 (the options of a model)
     quantize: str | None = None,
     kv: str | None = None,
     batch: int | None = None,
+    compile: bool | None = None,  # noqa: A002 (as the flag)
 ) -> LLM:
     """Load a model.
 
@@ -84,6 +85,8 @@ def load(  # noqa: PLR0913 (the options of a model)
         kv: none or int8: hold keys and values in 8 bits, for twice the context in the same memory; by default none.
         batch: prompts of a list that are answered side by side, each with a cache of its own; by default 8, or as many
             as fit.
+        compile: compile the layers with torch for steps of one token. Costs about 12 seconds before the first token;
+            docs/performance.md says what it gains.
 
     Raises:
         ModelNotFoundError: no such model on this disk.
@@ -91,7 +94,7 @@ def load(  # noqa: PLR0913 (the options of a model)
         OutOfMemoryError: it does not fit.
         UsageError: a value that cannot be, here or in the settings.
     """
-    which = {"model": model, "revision": revision, "batch": batch}
+    which = {"model": model, "revision": revision, "batch": batch, "compile": compile}
     how = {"backend": backend, "dtype": dtype, "device": device, "context": context, "quantize": quantize, "kv": kv}
     settings = load_settings({**which, **how})
     for text in settings.warnings:
@@ -109,6 +112,7 @@ def load(  # noqa: PLR0913 (the options of a model)
         quantize=settings.quantize,
         kv=settings.kv,
         batch=settings.batch,
+        compile=settings.compile,
         offload=places().cache / "offload",
         cache=QuantizedCache(folder=places().cache / FOLDER, limit=settings.cache_limit, warn=warnings.warn),
     )

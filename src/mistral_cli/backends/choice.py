@@ -61,6 +61,7 @@ def load_backend(  # noqa: PLR0913 (the options of a model)
     kv: str,
     offload: Path,
     batch: int | None = None,
+    compile: bool = False,  # noqa: A002 (as the flag)
     cache: QuantizedCache | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> NativeBackend | HfBackend:
@@ -82,11 +83,14 @@ def load_backend(  # noqa: PLR0913 (the options of a model)
             quantize=quantize,
             kv=kv,
             batch=batch,
+            compile=compile,
             cache=cache,
             progress=progress,
         )
     if kv != "none":
         raise UsageError(f"--kv {kv} cannot be used with --backend hf, which keeps keys and values as they are.")
+    if compile:
+        raise UsageError("--compile cannot be used with --backend hf.", "Leave it out.")
     from mistral_cli.backends.hf import load_hf  # noqa: PLC0415
 
     return load_hf(

@@ -18,6 +18,7 @@ from mistral_cli.backends.generation_config import read_generation_config
 from mistral_cli.backends.many import Request
 from mistral_cli.contract import ModelInfo, TokensDone
 from mistral_cli.engine.batch import TokenRequest
+from mistral_cli.engine.compiled import check_compile, compiled_steps
 from mistral_cli.engine.device import choose_device
 from mistral_cli.engine.generate import NativeEngine
 from mistral_cli.engine.plan import Plan, plan_context
@@ -60,6 +61,7 @@ def load_native(  # noqa: PLR0913 (the options of a model)
     quantize: str | None = None,
     kv: str = PLAIN,
     batch: int | None = None,
+    compile: bool = False,  # noqa: A002 (as the flag)
     cache: QuantizedCache | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> NativeBackend:
@@ -77,6 +79,7 @@ def load_native(  # noqa: PLR0913 (the options of a model)
         kv: none or int8: how the cache holds keys and values.
         batch: answers that ``stream_many`` makes side by side, each with a cache of its own; by default see
             ``plan_rows``.
+        compile: let torch compile the layers for steps of one token, see ``engine.compiled``.
         cache: where quantized weights are kept for the next start; None: nowhere.
         progress: called after each tensor that is read and quantized with the bytes read and the bytes of all.
 
@@ -96,6 +99,8 @@ def load_native(  # noqa: PLR0913 (the options of a model)
     if own and quantize not in (None, own):
         reason = f"--quantize {quantize} cannot be used: these weights are quantized to {own} already."
         raise UsageError(reason, f"Leave it out, or set it to {own}.")
+    if compile:
+        check_compile(args, where, kv)
     scheme = own or quantize or _default_scheme(args, files, where)
     tokenizer = load_tokenizer(folder, template=template)
     check_vocabulary(tokenizer, args.vocab_size)
@@ -110,6 +115,7 @@ def load_native(  # noqa: PLR0913 (the options of a model)
         context=tokens,
         eos_ids={tokenizer.eos_id, *config.eos_ids},
         control_ids=tokenizer.control_ids,
+        steps=compiled_steps(model) if compile else None,
     )
     info = ModelInfo(
         name=name,

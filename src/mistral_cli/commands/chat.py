@@ -31,6 +31,7 @@ def chat(
     quantize: opt.QuantizeOption = None,
     kv: opt.KvOption = None,
     device: opt.DeviceOption = None,
+    compile: opt.CompileOption = None,  # noqa: A002 (as the flag)
     context: opt.ContextOption = None,
     threads: opt.ThreadsOption = None,
     temperature: opt.TemperatureOption = None,

@@ -105,6 +105,7 @@ def _load(name: str, path: Path, settings: Settings, which: str, console: Consol
         quantize=settings.quantize,
         kv=settings.kv,
         batch=settings.batch if settings.lines else None,
+        compile=settings.compile,
         offload=places().cache / "offload",
         cache=open_cache(settings, console),
         progress=ByteBar(console=console, label=f"Loading {name}").update,
