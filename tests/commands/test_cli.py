@@ -85,7 +85,7 @@ def test_every_flag_is_an_option_of_the_settings(name: str) -> None:
 def test_gen_has_every_option_there_is() -> None:
     from mistral_cli.commands.gen import gen
 
-    assert set(OPTIONS) - set(inspect.signature(gen).parameters) == {"color", "debug"}
+    assert set(OPTIONS) - set(inspect.signature(gen).parameters) == {"color", "debug", "cache_limit", "resume", "store"}
 
 
 @pytest.mark.parametrize(

@@ -144,7 +144,7 @@ def test_what_was_typed_comes_back_with_the_arrow_key_in_the_next_chat(open_term
     terminal.ask("a question to keep")
     terminal.ask("/exit")
     assert terminal.end() == 0
-    path = Path(os.environ["MISTRAL_CLI_HOME"]) / "history"
+    path = Path(os.environ["MISTRAL_CLI_HOME"]) / "chats.db"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     terminal = open_terminal(fake("chat"))
     terminal.expect(READY)
@@ -167,7 +167,7 @@ def test_a_question_longer_than_the_context_is_not_lost(open_terminal) -> None:
     terminal.expect("Hello there, friend.")
 
 
-def test_where_no_history_can_be_kept_it_is_said_once_and_the_chat_goes_on(open_terminal) -> None:
+def test_where_nothing_can_be_kept_it_is_said_once_and_the_chat_goes_on(open_terminal) -> None:
     terminal = open_terminal(fake("chat", answers=["One.", "Two."]), MISTRAL_CLI_HOME="/proc/nowhere")
     terminal.ask("one")
     terminal.expect("One.\r\n")
@@ -175,7 +175,7 @@ def test_where_no_history_can_be_kept_it_is_said_once_and_the_chat_goes_on(open_
     terminal.expect("Two.\r\n")
     terminal.ask("/exit")
     assert terminal.end() == 0
-    assert terminal.seen.count("The input history cannot be kept") == 1
+    assert terminal.seen.count("The chat goes on, but is not kept") == 1
 
 
 def test_a_base_model_is_refused(open_terminal) -> None:
@@ -388,11 +388,12 @@ def test_stderr_may_be_elsewhere(open_terminal, tmp_path: Path) -> None:
 
 def test_what_prompt_toolkit_logs_does_not_reach_the_screen() -> None:
     code = (
-        "import logging, pathlib\n"
+        "import logging\n"
+        "from mistral_cli.chat.keeper import Keeper\n"
         "from mistral_cli.ui.console import Console\n"
-        "from mistral_cli.ui.history import PrivateHistory\n"
+        "from mistral_cli.ui.history import KeptHistory\n"
         "from mistral_cli.ui.keyboard import Keyboard\n"
-        "Keyboard(Console.open(), PrivateHistory(pathlib.Path('nowhere'), print))\n"
+        "Keyboard(Console.open(), KeptHistory(Keeper()))\n"
         "logging.getLogger('prompt_toolkit.buffer').error('Loading history failed')\n"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from mistral_cli.chat.inputs import append_input, inputs
 from mistral_cli.errors import StoreError
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ class Keeper:
     """Turns that are not on the disk yet, by the ids they have in the conversation."""
     _stored: dict[int, int] = field(default_factory=dict)
     """The store's ids of turns that have another in the conversation."""
+    _failure: str = ""
     _has_warned: bool = False
 
     def keep(self, turn: Turn) -> Turn:
@@ -41,23 +43,45 @@ class Keeper:
             return turn
         self._waiting[turn.id] = turn
         try:
-            kept = self._keep_waiting(self.store, turn.id)
+            return replace(turn, id=self._keep_waiting(self.store, turn.id))
         except StoreError as error:
             self._fail(error)
+            self.say()
             return turn
-        return replace(turn, id=kept)
 
     def stand_at(self, conversation: Conversation) -> None:
         """Remember the branch that the talk went to, and its system prompt."""
-        leaf = (
-            conversation.leaf if conversation.leaf is None else self._stored.get(conversation.leaf, conversation.leaf)
-        )
+        leaf = conversation.leaf
+        leaf = leaf if leaf is None else self._stored.get(leaf, leaf)
         if self.store is None or self.session is None or (leaf is not None and leaf < 0):
             return
         try:
             self.store.stand_at(self.session.id, leaf, conversation.system)
         except StoreError as error:
             self._fail(error)
+            self.say()
+
+    def keep_input(self, text: str) -> None:
+        """Put what was typed on the disk; a failure waits for ``say``, as the line is still being edited."""
+        try:
+            if self.store is not None:
+                append_input(self.store, text)
+        except StoreError as error:
+            self._fail(error)
+
+    def inputs(self) -> list[str]:
+        """Return what was typed in this chat's terminal and others, the newest first; nothing where it is not kept."""
+        try:
+            return [] if self.store is None else inputs(self.store)
+        except StoreError as error:
+            self._fail(error)
+            return []
+
+    def say(self) -> None:
+        """Say once that something could not be kept, if it was so."""
+        if self._failure and not self._has_warned:
+            self.warn(self._failure)
+            self._has_warned = True
 
     def _keep_waiting(self, store: Store, last: int) -> int:
         """Store all that waits, at once or not at all; return the id that ``last`` has there."""
@@ -74,6 +98,4 @@ class Keeper:
         return stored[last]
 
     def _fail(self, error: StoreError) -> None:
-        if not self._has_warned:
-            self.warn(f"{error} The chat goes on, but is not kept.")
-        self._has_warned = True
+        self._failure = f"{error} The chat goes on, but is not kept."

@@ -65,6 +65,13 @@ def connect_reading(path: Path) -> sqlite3.Connection:
         return database
 
 
+def connect_nowhere() -> sqlite3.Connection:
+    """Return an empty database in memory."""
+    database = sqlite3.connect(":memory:", isolation_level=None)
+    migrate(database)
+    return database
+
+
 @contextlib.contextmanager
 def told(path: Path) -> Iterator[None]:
     """Tell in our words what SQLite or the disk says."""

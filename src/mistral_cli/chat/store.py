@@ -7,6 +7,7 @@ its beginning. What was said is kept raw; whoever shows it makes it safe. Knows 
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
 from dataclasses import replace
 from types import MappingProxyType
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mistral_cli.chat.conversation import Conversation
 from mistral_cli.chat.names import LAST, check_name, nearest, title
-from mistral_cli.chat.opening import connect, connect_reading, told
+from mistral_cli.chat.opening import connect, connect_nowhere, connect_reading, told
 from mistral_cli.chat.rows import COLUMNS, row_of, turn_of
 from mistral_cli.chat.session import Session
 from mistral_cli.chat.turn import now
@@ -57,13 +58,13 @@ def open_store(path: Path, on_damage: Callable[[str], None] | None = None) -> St
 
 
 def open_to_read(path: Path) -> Store:
-    """Open a store that may lie where nothing can be written.
+    """Open a store that may lie where nothing can be written; one that is not there is empty, and is not made.
 
     Raises:
         StoreError: as ``connect`` has it.
     """
-    import os  # noqa: PLC0415
-
+    if not path.exists():
+        return Store(path, connect_nowhere())
     is_writable = os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
     return Store(path, connect(path) if is_writable else connect_reading(path))
 

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import typer
 
 from mistral_cli.commands import options as opt
+from mistral_cli.commands.kept_chat import closing_line, open_chat
 from mistral_cli.commands.loading import open_backend, sampling_params
 from mistral_cli.commands.prompt import Reader, read_system
 from mistral_cli.commands.start import start
 from mistral_cli.contract import Backend, ModelInfo
 from mistral_cli.errors import UsageError
 from mistral_cli.settings.options import Settings
-from mistral_cli.settings.places import places
 from mistral_cli.ui.console import Console
 from mistral_cli.ui.stdin import Stdin
+
+if TYPE_CHECKING:
+    from mistral_cli.chat.conversation import Conversation
+    from mistral_cli.chat.keeper import Keeper
 
 
 def chat(
@@ -46,12 +51,15 @@ def chat(
     order: opt.OrderOption = None,
     max_tokens: opt.MaxTokensOption = None,
     stop: opt.StopOption = None,
+    resume: opt.ResumeOption = None,
+    store: opt.StoreOption = None,
     stats: opt.StatsOption = None,
     quiet: opt.QuietOption = None,
 ) -> int:
     """Hold a conversation.
 
-    Ctrl-C stops an answer and keeps what was said; Ctrl-D leaves. /help lists the commands.
+    Ctrl-C stops an answer and keeps what was said; Ctrl-D leaves. /help lists the commands. Every turn is kept on this
+    disk as it ends (`mistral history`); --no-store keeps nothing.
     """
     flags = locals()
     settings, console = start(ctx, flags)
@@ -66,6 +74,7 @@ def run_chat(
 
     Raises:
         UsageError: no terminal to talk at, or a model that cannot chat.
+        SessionNotFoundError: no chat of the name to go on with.
         KeyboardInterrupt: Ctrl-C twice within a second.
     """
     for name, is_terminal in (("stdin", stdin.is_terminal), ("stdout", console.out.is_terminal)):
@@ -75,11 +84,12 @@ def run_chat(
         raise UsageError("--system-file is `-`, but stdin is where you type.", "Name a file.")
     system = read_system(settings, Reader(stdin=stdin, console=console))
     sampling_params(settings, {})
+    keeper, conversation = open_chat(settings, console, system)
     backend = load(settings, console)
     if backend.info.is_base:
         message = f"{backend.info.name} is a base model without a chat template, so it cannot chat."
         raise UsageError(message, "`mistral gen` goes on from a prompt; --template VERSION forces a template.")
-    _talk(settings, console, backend, system)
+    _talk(settings, console, backend, keeper, conversation)
 
 
 def banner(info: ModelInfo) -> str:
@@ -89,17 +99,24 @@ def banner(info: ModelInfo) -> str:
     return f"{info.name} · {form} on {info.device} · context {info.context:,} tokens · /help, Ctrl-D leaves"
 
 
-def _talk(settings: Settings, console: Console, backend: Backend, system: str) -> None:
-    from mistral_cli.chat.conversation import Conversation
+def _talk(settings: Settings, console: Console, backend: Backend, keeper: Keeper, conversation: Conversation) -> None:
     from mistral_cli.ui.keyboard import open_keyboard
     from mistral_cli.ui.repl import Repl
 
     console.notice(banner(backend.info))
-    Repl(
+    if keeper.session is not None and keeper.session.model not in ("", backend.info.name):
+        console.notice(f"{keeper.session.model} answered so far, {backend.info.name} does from here on.")
+    repl = Repl(
         backend=backend,
         params=replace(sampling_params(settings, backend.defaults), logprobs=None),
         console=console,
-        read=open_keyboard(console, places().state / "history"),
-        conversation=Conversation(system=system),
+        read=open_keyboard(console, keeper),
+        conversation=conversation,
+        keeper=keeper,
         shows_stats=settings.stats,
-    ).run()
+    )
+    try:
+        repl.run()
+    finally:
+        if keeper.session is not None:
+            console.notice(closing_line(keeper.session))

@@ -6,7 +6,9 @@ So ``mistral --help`` costs typer alone. Knows no command.
 from __future__ import annotations
 
 import importlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, Final, Literal
 
 import typer
@@ -25,6 +27,8 @@ class Command:
     summary: str
     examples: tuple[str, ...] = ()
     """Lines that a newcomer may type as they stand."""
+    implied: Mapping[str, str] = field(default_factory=dict)
+    """Flag -> its value where none follows it."""
 
 
 class LazyGroup(TyperGroup):
@@ -57,6 +61,16 @@ class HelpInSections(TyperCommand):
     """A command whose help has examples, and lists options under the headings (``rich_help_panel``) that they carry."""
 
     examples: tuple[str, ...] = ()
+    implied: Mapping[str, str] = MappingProxyType({})
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the arguments, with the value that some flags imply where none follows them."""
+        following = [*args[1:], "-"]
+        pairs = zip(args, following, strict=False)
+        given = [
+            [arg, self.implied[arg]] if arg in self.implied and after[:1] == "-" else [arg] for arg, after in pairs
+        ]
+        return super().parse_args(ctx, [part for parts in given for part in parts])
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """Return what follows the name in the usage line, a required argument without braces."""
@@ -124,4 +138,5 @@ def _import_command(row: Command) -> Any:
     command = _command_of(getattr(importlib.import_module(row.module), row.function), row.name, row.summary)
     command.params.extend(_command_of(_shared, "shared").params)
     command.examples = row.examples
+    command.implied = row.implied
     return command

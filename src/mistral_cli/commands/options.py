@@ -229,6 +229,14 @@ StoreOption = Annotated[
     bool | None,
     _switch("--store/--no-store", panel=ANSWER, text="Keep the chat on this disk (the default), or leave no trace."),
 ]
+ResumeOption = Annotated[
+    str | None,
+    _text("--resume", panel=ANSWER, metavar="[NAME|last]", text="Go on with a chat; without a name, the last one."),
+]
+StoreOption = Annotated[
+    bool | None,
+    _switch("--store/--no-store", panel=ANSWER, text="Keep the chat on this disk (the default), or leave no trace."),
+]
 StatsOption = Annotated[
     bool | None, _switch("--stats/--no-stats", panel=ANSWER, text="Say on stderr what the answer cost.")
 ]

@@ -23,7 +23,15 @@ COMMANDS: Final = (
         "mistral_cli.commands.chat",
         "chat",
         "Hold a conversation in the terminal.",
-        ("mistral chat", 'mistral chat -s "You are a patient teacher" -t 0.3'),
+        ("mistral chat", 'mistral chat -s "You are a patient teacher" -t 0.3', "mistral chat --resume"),
+        implied={"--resume": "last"},
+    ),
+    Command(
+        "history",
+        "mistral_cli.commands.history",
+        "history",
+        "Look through the chats that are kept.",
+        ("mistral history list", "mistral history search KV cache", "mistral history export last -o chat.md"),
     ),
     Command(
         "show",

@@ -185,6 +185,9 @@ class Settings:
     # where a chat is kept
     resume: str | None = _option(_text)
     store: bool = _option(_switch, True)
+    # where a chat is kept
+    resume: str | None = _option(_text)
+    store: bool = _option(_switch, True)
     # how the answer is shown
     json: bool = _option(_switch, False)
     output: str | None = _option(_path)

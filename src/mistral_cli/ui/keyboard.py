@@ -10,30 +10,28 @@ from prompt_toolkit import PromptSession
 from prompt_toolkit.formatted_text import FormattedText
 from prompt_toolkit.output import ColorDepth, create_output
 
-from mistral_cli.ui.history import PrivateHistory
+from mistral_cli.ui.history import KeptHistory
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
+    from mistral_cli.chat.keeper import Keeper
     from mistral_cli.ui.console import Console
 
 PROMPT = "> "
 
 
-def open_keyboard(console: Console, path: Path) -> Callable[[], str]:
-    """Return what reads the next line, with the input history in the file ``path``.
+def open_keyboard(console: Console, keeper: Keeper) -> Callable[[], str]:
+    """Return what reads the next line, with the input history that ``keeper`` keeps.
 
     It raises EOFError at Ctrl-D and KeyboardInterrupt at Ctrl-C.
     """
-    failures: list[str] = []
-    history = PrivateHistory(path, failures.append)
+    history = KeptHistory(keeper)
     keyboard = (Keyboard if console.out.can_redraw else PlainKeyboard)(console, history)
 
     def read() -> str:
         line = keyboard.read()
-        while failures:  # said now: while the line was edited it would have been written into it
-            console.warning(failures.pop())
+        keeper.say()  # now: while the line was edited it would have been written into it
         return line
 
     return read
@@ -42,7 +40,7 @@ def open_keyboard(console: Console, path: Path) -> Callable[[], str]:
 class Keyboard:
     """Reads lines with editing and history; the terminal is as it was whenever nothing is being read."""
 
-    def __init__(self, console: Console, history: PrivateHistory) -> None:
+    def __init__(self, console: Console, history: KeptHistory) -> None:
         # A signal that ends the program may strike inside prompt-toolkit's own task, which would log it on the screen
         # as a failure; whoever watches for signals raises it again.
         logging.getLogger("prompt_toolkit").addHandler(logging.NullHandler())
@@ -65,7 +63,7 @@ class Keyboard:
 class PlainKeyboard:
     """Reads lines where the cursor cannot be moved (``TERM=dumb``): the terminal's own editing, plain text only."""
 
-    def __init__(self, console: Console, history: PrivateHistory) -> None:
+    def __init__(self, console: Console, history: KeptHistory) -> None:
         self._console = console
         self._history = history
 
