@@ -54,6 +54,14 @@ def test_a_layer_keeps_the_shape_and_dtype_of_its_rows(layer: PackedLinear) -> N
     assert layer(torch.zeros(128, dtype=torch.bfloat16)).dtype == torch.bfloat16
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.float64])
+def test_a_layer_that_is_moved_to_another_dtype_keeps_its_scales(layer: PackedLinear, dtype: torch.dtype) -> None:
+    x = rows(2, 128)
+    before = layer(x)
+    assert torch.equal(layer.to(dtype)(x), before)
+    assert layer.scales.dtype == torch.bfloat16
+
+
 def test_a_layers_weights_are_in_its_state(layer: PackedLinear) -> None:
     other = PackedLinear(128, 48)
     other.load_state_dict(layer.state_dict())

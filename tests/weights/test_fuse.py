@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.module import register_module_forward_hook
 
 from mistral_cli.kernels import packing
 from mistral_cli.kernels.linear import PackedLinear
@@ -42,6 +43,18 @@ def pair(args: ModelArgs = PLAIN, dtype: torch.dtype = torch.bfloat16, kv: str =
     return model, fused
 
 
+def exact(args: ModelArgs = PLAIN, kv: str = "none") -> tuple[Mistral, Mistral]:
+    """Return such a pair in float32 that computes finely all through.
+
+    The two add in other orders: an activation now and then is rounded the other way, which is 1/254 in a coarse one.
+    """
+    models = pair(args, torch.float32, kv)
+    for module in (module for model in models for module in model.modules()):
+        if isinstance(module, PackedLinear):
+            module.fine = True
+    return models
+
+
 def error(one: Tensor, other: Tensor) -> float:
     return float((one - other).norm() / other.norm())
 
@@ -65,8 +78,8 @@ class Lora(nn.Module):
 @pytest.mark.parametrize("shape", SHAPES)
 @torch.inference_mode()
 def test_a_fused_model_computes_what_the_model_computes(shape: str, kv: str) -> None:
-    model, fused = pair(SHAPES[shape], torch.float32, kv)
-    assert error(fused(TOKENS)[0], model(TOKENS)[0]) < (2e-6 if kv == "none" else 6e-2)
+    model, fused = exact(SHAPES[shape], kv)
+    assert error(fused(TOKENS)[0], model(TOKENS)[0]) < (1e-3 if kv == "none" else 6e-2)
 
 
 def test_layers_whose_errors_weigh_most_compute_finely() -> None:
@@ -78,13 +91,13 @@ def test_layers_whose_errors_weigh_most_compute_finely() -> None:
 @torch.inference_mode()
 def test_in_bfloat16_it_is_nearer_to_exact_arithmetic_than_the_model_itself() -> None:
     model, fused = pair()
-    exact = copy.deepcopy(model)
-    for name, module in list(exact.named_modules()):
+    dense = copy.deepcopy(model)
+    for name, module in list(dense.named_modules()):
         if isinstance(module, PackedLinear):
             linear = nn.Linear(module.in_features, module.out_features, bias=False)
             linear.weight = nn.Parameter(module.dequantize(), requires_grad=False)
-            exact.set_submodule(name, linear)
-    wanted = exact.float()(TOKENS)[0]
+            dense.set_submodule(name, linear)
+    wanted = dense.float()(TOKENS)[0]
     assert error(fused(TOKENS)[0], wanted) < min(2e-2, error(model(TOKENS)[0], wanted))
 
 
@@ -178,18 +191,71 @@ def test_a_copy_computes_with_weights_of_its_own() -> None:
     assert torch.equal(other(TOKENS)[0], before)
 
 
+class Wrapped(nn.Module):
+    """A layer in another module, as tools for offloading and checkpointing put it."""
+
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, *args: object) -> object:
+        return self.layer(*args)
+
+
+@torch.inference_mode()
+def test_a_wrapped_layer_is_called_through_its_wrapper() -> None:
+    _, fused = pair()
+    alone = fused(TOKENS)[0]
+    fused.model.layers[1] = Wrapped(fused.model.layers[1])
+    assert torch.equal(fused(TOKENS)[0], alone)
+
+
+@torch.inference_mode()
+def test_a_hook_on_all_modules_hears_of_each() -> None:
+    _, fused = pair()
+    alone, seen = fused(TOKENS)[0], []
+    hook = register_module_forward_hook(lambda module, *_: seen.append(type(module)))
+    assert torch.equal(fused(TOKENS)[0], alone)
+    hook.remove()
+    assert seen.count(PackedLinear) == 7 * PLAIN.n_layers + 1
+
+
+@torch.inference_mode()
+def test_a_packed_layer_of_another_shape_is_refused_as_by_the_model_itself() -> None:
+    _, fused = pair()
+    fused.model.layers[1].mlp.up_proj = PackedLinear.from_packed(packing.quantize(torch.ones(4096, PLAIN.dim), NF4))
+    with pytest.raises((RuntimeError, ValueError)):
+        fused(TOKENS)
+
+
+@pytest.mark.parametrize("kv", ["none", "int8"])
+@torch.inference_mode()
+def test_heads_wider_than_the_kernels_take_are_left_to_the_model_itself(kv: str) -> None:
+    model, fused = exact(replace(PLAIN, head_dim=512, n_heads=2, n_kv_heads=1), kv)
+    assert error(fused(TOKENS)[0], model(TOKENS)[0]) < (1e-3 if kv == "none" else 6e-2)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+@torch.inference_mode()
+def test_a_fused_model_that_changes_its_dtype_computes_with_the_same_weights(dtype: torch.dtype) -> None:
+    _, fused = pair()
+    before = fused(TOKENS)[0]
+    assert error(fused.to(dtype)(TOKENS)[0], before) < 2e-2
+    assert torch.equal(fused.to(torch.bfloat16)(TOKENS)[0], before)
+
+
 @torch.inference_mode()
 def test_padded_rows_are_left_to_the_model_itself() -> None:
-    model, fused = pair(dtype=torch.float32)
+    model, fused = exact()
     tokens, padding = TOKENS.view(2, 20), torch.tensor([4, 0])
     ours, theirs = (each(tokens, padding=padding)[0] for each in (fused, model))
-    assert error(ours[0, 4:], theirs[0, 4:]) < 2e-6
+    assert error(ours[0, 4:], theirs[0, 4:]) < 1e-3
 
 
 @torch.inference_mode()
 def test_unpadded_rows_of_one_cache_compute_as_the_model_itself() -> None:
-    model, fused = pair(dtype=torch.float32)
-    assert error(fused(TOKENS.view(2, 20))[0], model(TOKENS.view(2, 20))[0]) < 2e-6
+    model, fused = exact()
+    assert error(fused(TOKENS.view(2, 20))[0], model(TOKENS.view(2, 20))[0]) < 1e-3
 
 
 def test_other_dtypes_are_not_fused() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +13,7 @@ from mistral_cli.kernels.products import multiply, packed_linear
 from mistral_cli.kernels.schemes import NF4, Scheme
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 
 class PackedLinear(nn.Module):
@@ -72,6 +72,14 @@ class PackedLinear(nn.Module):
             result: Tensor = packed_linear(x, self.nibbles, self.scales, self.out_features, self.scheme.name, self.fine)
             return result
         return multiply(x, self.packed, fine=self.fine)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        """Do what ``to``, ``float`` or ``half`` ask for, but keep the scales' dtype: the products read their bits."""
+        scales = self.scales
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        if self.scales.dtype != scales.dtype:
+            self.scales = scales.to(self.scales.device)
+        return self
 
     def extra_repr(self) -> str:
         """Return what ``print`` shows between the brackets."""

@@ -7,7 +7,7 @@ an adapter comes or goes, or weights move.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 
@@ -65,6 +65,7 @@ class Stack:
     def __init__(self, args: ModelArgs) -> None:
         self._windows = [args.window(layer) for layer in range(args.n_layers)]
         self._known: dict[int, Known] = {}
+        self._shapes = _shapes(args)
         self._sizes = Sizes(
             dim=args.dim,
             hidden_dim=args.hidden_dim,
@@ -130,6 +131,8 @@ class Stack:
                 return None
             if any(norm.weight.dtype not in TYPES for norm in norms):
                 return None
+            if [(linear.out_features, linear.in_features) for linear in linears] != self._shapes:
+                return None
             pairs = [(norm.weight, norm.eps) for norm in norms]
             known = Known(addresses, layers_kernel.pack_layer(linears, pairs, self._windows[number]))
             self._known[number] = known
@@ -155,14 +158,23 @@ class Stack:
         return stream
 
 
+def _shapes(args: ModelArgs) -> list[tuple[int, int]]:
+    """Return the (outputs, inputs) of ``_LINEARS``: the library trusts that they fit together."""
+    queries, keys = args.n_heads * args.head_dim, args.n_kv_heads * args.head_dim
+    into, wide = ((queries, args.dim), (keys, args.dim), (keys, args.dim)), (args.hidden_dim, args.dim)
+    return [*into, (args.dim, queries), wide, wide, wide[::-1]]
+
+
 def _parts(layer: nn.Module) -> tuple[list[PackedLinear], list[RMSNorm]] | None:
     """Return the linear layers and the norms of a layer, None where one module in it is not as it was built."""
+    if type(layer) is not DecoderLayer:
+        return None
     own = layer._modules
     attention, feed_forward = own["self_attn"], own.get("mlp")
-    if type(layer) is not DecoderLayer or type(attention) is not Attention or type(feed_forward) is not FeedForward:
+    if type(attention) is not Attention or type(feed_forward) is not FeedForward:
         return None
-    linears = [own[block]._modules[name] for block, name in _LINEARS]  # type: ignore[union-attr]
-    norms = [own[name] for name in _NORMS]
+    linears: list[Any] = [own[block]._modules[name] for block, name in _LINEARS]  # type: ignore[union-attr]
+    norms: list[Any] = [own[name] for name in _NORMS]
     if any(type(linear) is not PackedLinear for linear in linears):
         return None
     if any(type(norm) is not RMSNorm for norm in norms):

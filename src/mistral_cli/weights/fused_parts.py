@@ -9,10 +9,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import torch
+from torch.nn.modules import module as _every_module
 
 from mistral_cli.kernels import attention as attention_kernel
 from mistral_cli.kernels import elementwise
-from mistral_cli.kernels.attention import Held
+from mistral_cli.kernels.attention import WIDEST, Held
 from mistral_cli.kernels.linear import PackedLinear
 from mistral_cli.kernels.packing import TYPES
 from mistral_cli.kernels.products import multiply_joined
@@ -53,14 +54,14 @@ def normalize(hidden: Tensor, weight: Tensor, eps: float) -> Tensor:
 
 def gate(gates: Tensor, branch: Tensor) -> Tensor:
     """Do what ``layers.gate`` does, on float32 in place of the gates."""
-    if gates.dtype == branch.dtype == torch.float32 and reads(gates, branch):
+    if gates.dtype == branch.dtype == torch.float32 and gates.shape == branch.shape and reads(gates, branch):
         return elementwise.gate_(gates.contiguous(), branch.contiguous())
     return layers.gate(gates, branch)
 
 
 def place(query: Tensor, key: Tensor, value: Tensor, spans: Sequence[Span], caches: Sequence[LayerCache]) -> Tensor:
     """Do what ``attention.place`` does; the result is float32."""
-    if not reads(query) or any(span.masks.padding is not None for span in spans):
+    if not reads(query) or query.shape[3] > WIDEST or any(span.masks.padding is not None for span in spans):
         return attention.place(query, key, value, spans, caches)
     rows, turned = len(query) // len(caches), []
     for row in range(len(query)):
@@ -112,5 +113,7 @@ def is_transparent(module: object) -> bool:
 
 
 def is_watched(module: nn.Module) -> bool:
-    """Return whether somebody has put a hook on ``module``, or another ``forward`` into it."""
+    """Return whether somebody has put a hook on ``module``, or on all there are, or another ``forward`` into it."""
+    if _every_module._global_forward_hooks or _every_module._global_forward_pre_hooks:
+        return True
     return bool(module._forward_hooks or module._forward_pre_hooks or "forward" in module.__dict__)
