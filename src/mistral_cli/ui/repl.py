@@ -10,7 +10,7 @@ from mistral_cli.chat.keeper import Keeper
 from mistral_cli.chat.steering import CANDIDATES, Beginning, shown_tokens
 from mistral_cli.chat.turn import TurnRecord
 from mistral_cli.contract import Done, TextDelta
-from mistral_cli.errors import MistralError
+from mistral_cli.errors import MistralError, OutOfMemoryError
 from mistral_cli.settings.options import well_formed
 from mistral_cli.ui.answer import AnswerWriter, Direct
 from mistral_cli.ui.events import show_beside, show_end, stats_line
@@ -154,7 +154,7 @@ class Repl:
         with self._interrupt as cancel:
             try:
                 done = self._stream(job, cancel)
-            except (KeyboardInterrupt, SystemExit):  # Ctrl-C twice, SIGTERM, SIGHUP: what was said is kept
+            except (KeyboardInterrupt, SystemExit, OutOfMemoryError):  # or SIGTERM, SIGHUP: what was said is kept
                 self._remember(job, self._cut_short())
                 raise
         if done is not None:
