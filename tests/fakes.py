@@ -51,6 +51,9 @@ BASE_INFO = ModelInfo(
 class FakeBackend:
     """Says its answers in turn (the last one again and again; without any, the question), a word a token.
 
+    Beside the word it says, ``alternatives`` were likely, too. After a prefix it says its next answer; ids that are put
+    behind the prefix's own words are said first.
+
     A prompt of more words than the context is refused. After ``fails_after`` pieces ``error`` is raised.
     ``before_piece`` is called with the number of each piece and the cancel flag: it may wait for a condition.
     """
@@ -59,6 +62,7 @@ class FakeBackend:
     info: ModelInfo = FAKE_INFO
     defaults: Mapping[str, object] = field(default_factory=dict)
     notices: Sequence[str] = ()
+    alternatives: Sequence[str] = ()
     error: MistralError | None = None
     fails_after: int = 0
     before_piece: Callable[[int, Cancel | None], None] = lambda _number, _cancel: None
@@ -66,6 +70,8 @@ class FakeBackend:
     params: list[SamplingParams] = field(default_factory=list)
     pieces_said: int = 0
     was_closed: bool = False
+    chosen: dict[int, str] = field(default_factory=dict)
+    """The texts of ids that it did not say, but may be made to."""
 
     def count(self, prompt: Prompt, tools: Sequence[Tool] = ()) -> int:
         texts = [prompt] if isinstance(prompt, str) else [message.content for message in prompt]
@@ -82,14 +88,30 @@ class FakeBackend:
             raise ContextError(numbers, "Shorten it.")
         yield from (Notice(text) for text in self.notices)
         yield PrefillProgress(size, size)
+        owed = self._owed(prompt)
+        if owed:
+            yield TextDelta(owed)
         pieces = self._pieces()
         if params.max_tokens is not None:
             pieces = pieces[: params.max_tokens]
         try:
-            yield from self._say(pieces, size, params, cancel)
+            yield from self._say(pieces, size, params, cancel, owed)
         except GeneratorExit:
             self.was_closed = True
             raise
+
+    def encode_words(self, text: str, *, begins: bool) -> tuple[int, ...]:
+        ids = tuple(range(2000 + len(self.chosen), 2000 + len(self.chosen) + len(text.split())))
+        self.chosen.update(zip(ids, [text, *[""] * (len(ids) - 1)], strict=True))
+        return ids
+
+    def _owed(self, prompt: Prompt) -> str:
+        """Return what ids at the end of a prefix say that its text does not."""
+        last = prompt[-1]
+        if isinstance(last, str) or not last.prefix:
+            return ""
+        text = "".join(self.chosen.get(token, "") for token in last.ids)
+        return "" if last.content.endswith(text) else text
 
     def _pieces(self) -> list[str]:
         if not self.answers:
@@ -100,8 +122,12 @@ class FakeBackend:
         words = answer.split(" ")
         return [word + " " for word in words[:-1]] + words[-1:]
 
-    def _say(self, pieces: list[str], size: int, params: SamplingParams, cancel: Cancel | None) -> Iterator[Event]:
+    def _say(
+        self, pieces: list[str], size: int, params: SamplingParams, cancel: Cancel | None, owed: str
+    ) -> Iterator[Event]:
         said: list[str] = []
+        others = tuple((1000 + rank, text, -1.5 - rank) for rank, text in enumerate(self.alternatives))
+        self.chosen.update({token: text for token, text, _ in others})
         reason = "stop" if params.max_tokens is None or len(pieces) < params.max_tokens else "length"
         for number, piece in enumerate(pieces):
             self.before_piece(number, cancel)
@@ -112,12 +138,12 @@ class FakeBackend:
                 break
             said.append(piece)
             self.pieces_said += 1
-            top = ((number, piece, -0.5),) if params.logprobs else ()
+            top = ((number, piece, -0.5), *others) if params.logprobs else ()
             logprob = None if params.logprobs is None else -0.5
             yield TextDelta(piece, (TokenInfo(id=number, text=piece, logprob=logprob, top=top),))
         yield Done(
             reason=reason,
-            text="".join(said),
+            text=owed + "".join(said),
             ids=tuple(range(len(said))),
             prompt_tokens=size,
             answer_tokens=len(said),

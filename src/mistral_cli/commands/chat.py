@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import typer
@@ -12,6 +13,7 @@ from mistral_cli.commands import options as opt
 from mistral_cli.commands.kept_chat import closing_line, open_chat
 from mistral_cli.commands.loading import open_backend, sampling_params
 from mistral_cli.commands.prompt import Reader, read_system
+from mistral_cli.commands.script import open_script
 from mistral_cli.commands.start import start
 from mistral_cli.contract import Backend, ModelInfo
 from mistral_cli.errors import UsageError
@@ -28,6 +30,7 @@ def chat(
     ctx: typer.Context,
     system: opt.SystemOption = None,
     system_file: opt.SystemFileOption = None,
+    script: opt.ScriptOption = None,
     model: opt.ModelOption = None,
     revision: opt.RevisionOption = None,
     template: opt.TemplateOption = None,
@@ -53,6 +56,7 @@ def chat(
     stop: opt.StopOption = None,
     resume: opt.ResumeOption = None,
     store: opt.StoreOption = None,
+    plain: opt.PlainOption = None,
     stats: opt.StatsOption = None,
     quiet: opt.QuietOption = None,
 ) -> int:
@@ -77,11 +81,11 @@ def run_chat(
         SessionNotFoundError: no chat of the name to go on with.
         KeyboardInterrupt: Ctrl-C twice within a second.
     """
-    for name, is_terminal in (("stdin", stdin.is_terminal), ("stdout", console.out.is_terminal)):
-        if not is_terminal:
-            raise UsageError(f"{name} is not a terminal, so nobody can chat.", "For pipes and scripts: mistral gen")
+    if settings.script is None:
+        _refuse_elsewhere(stdin, console)
     if settings.system_file == "-":
         raise UsageError("--system-file is `-`, but stdin is where you type.", "Name a file.")
+    script = None if settings.script is None else open_script(settings.script, stdin, console)
     system = read_system(settings, Reader(stdin=stdin, console=console))
     sampling_params(settings, {})
     keeper, conversation = open_chat(settings, console, system)
@@ -89,7 +93,15 @@ def run_chat(
     if backend.info.is_base:
         message = f"{backend.info.name} is a base model without a chat template, so it cannot chat."
         raise UsageError(message, "`mistral gen` goes on from a prompt; --template VERSION forces a template.")
-    _talk(settings, console, backend, keeper, conversation)
+    read = script or _keyboard(console, keeper)
+    _talk(settings, console, backend, keeper, conversation, read=read, load=load)
+
+
+def _refuse_elsewhere(stdin: Stdin, console: Console) -> None:
+    for name, is_terminal in (("stdin", stdin.is_terminal), ("stdout", console.out.is_terminal)):
+        if not is_terminal:
+            hint = "For pipes and scripts: mistral gen, or mistral chat --script FILE"
+            raise UsageError(f"{name} is not a terminal, so nobody can chat.", hint)
 
 
 def banner(info: ModelInfo) -> str:
@@ -99,8 +111,23 @@ def banner(info: ModelInfo) -> str:
     return f"{info.name} · {form} on {info.device} · context {info.context:,} tokens · /help, Ctrl-D leaves"
 
 
-def _talk(settings: Settings, console: Console, backend: Backend, keeper: Keeper, conversation: Conversation) -> None:
+def _keyboard(console: Console, keeper: Keeper) -> Callable[[], str]:
     from mistral_cli.ui.keyboard import open_keyboard
+
+    return open_keyboard(console, keeper)
+
+
+def _talk(
+    settings: Settings,
+    console: Console,
+    backend: Backend,
+    keeper: Keeper,
+    conversation: Conversation,
+    *,
+    read: Callable[[], str],
+    load: Callable[[Settings, Console], Backend],
+) -> None:
+    from mistral_cli.ui.answer import open_writer
     from mistral_cli.ui.repl import Repl
 
     console.notice(banner(backend.info))
@@ -110,9 +137,12 @@ def _talk(settings: Settings, console: Console, backend: Backend, keeper: Keeper
         backend=backend,
         params=replace(sampling_params(settings, backend.defaults), logprobs=None),
         console=console,
-        read=open_keyboard(console, keeper),
+        read=read,
         conversation=conversation,
         keeper=keeper,
+        open_writer=partial(open_writer, plain=settings.plain),
+        load=lambda name: load(replace(settings, model=name, revision=None), console),
+        is_strict=settings.script is not None,
         shows_stats=settings.stats,
     )
     try:

@@ -56,6 +56,15 @@ SystemFileOption = Annotated[
 PrefixOption = Annotated[
     str | None, _text("--prefix", panel=PROMPT, text="Start the answer with these words; the model goes on from them.")
 ]
+ScriptOption = Annotated[
+    str | None,
+    _text(
+        "--script",
+        panel=PROMPT,
+        metavar="FILE",
+        text="Take questions and commands from a file, a line each, instead of a keyboard. `-` is stdin.",
+    ),
+]
 RawOption = Annotated[
     bool | None, _switch("--raw/--no-raw", panel=PROMPT, text="Send the prompt as it is, without the chat template.")
 ]
@@ -220,14 +229,6 @@ MarkdownOption = Annotated[
 PlainOption = Annotated[
     bool | None,
     _switch("--plain/--no-plain", panel=ANSWER, text="On a terminal: the text as it is, wrapped at words."),
-]
-ResumeOption = Annotated[
-    str | None,
-    _text("--resume", panel=ANSWER, metavar="[NAME|last]", text="Go on with a chat; without a name, the last one."),
-]
-StoreOption = Annotated[
-    bool | None,
-    _switch("--store/--no-store", panel=ANSWER, text="Keep the chat on this disk (the default), or leave no trace."),
 ]
 ResumeOption = Annotated[
     str | None,

@@ -152,6 +152,7 @@ class Settings:
     system: str | None = _option(_text)
     system_file: str | None = _option(_path)
     prefix: str = _option(_text, "")
+    script: str | None = _option(_path)
     raw: bool = _option(_switch, False)
     lines: bool = _option(_switch, False)
     batch: int | None = _option(_natural)
@@ -182,9 +183,6 @@ class Settings:
     stop: tuple[str, ...] = _option(_stops, ())
     order: str | None = _option(_one_of("temperature-first", "temperature-last"))
     logprobs: int | None = _option(_whole)
-    # where a chat is kept
-    resume: str | None = _option(_text)
-    store: bool = _option(_switch, True)
     # where a chat is kept
     resume: str | None = _option(_text)
     store: bool = _option(_switch, True)

@@ -1,4 +1,4 @@
-"""How the words of an answer get onto stdout: rendered, wrapped at words, or as they are. Knows no model and no turn."""
+"""How an answer gets onto stdout: rendered, wrapped at words, or as it is. Knows no model and no turn."""
 
 from __future__ import annotations
 

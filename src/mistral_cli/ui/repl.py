@@ -111,6 +111,8 @@ class Repl:
         except EOFError:  # Ctrl-D in the middle of a command's lines
             self.is_over = True
         except KeyboardInterrupt:
+            if self.is_strict:
+                raise
             self._interrupt.strike()
 
     def stand(self, conversation: Conversation) -> None:
@@ -157,11 +159,15 @@ class Repl:
             except (KeyboardInterrupt, SystemExit, OutOfMemoryError):  # or SIGTERM, SIGHUP: what was said is kept
                 self._remember(job, self._cut_short())
                 raise
-        if done is not None:
+        if done is not None and job.begun.text and not done.text and done.reason == "stop":
+            self.console.notice("(nothing was added: the answer ends here)")
+        elif done is not None:
             show_end(done, job.params.max_tokens, self.console)
             self._remember(job, done)
             if self.shows_stats:
                 self.console.stats(stats_line(done, self.backend.info.quantization, self.backend.info.kv))
+            if self.is_strict and cancel.is_set():
+                raise KeyboardInterrupt
 
     def _remember(self, job: _Job, done: Done) -> None:
         """Put the turn into the tree, and stand there; an empty answer is none."""

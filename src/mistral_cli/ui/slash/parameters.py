@@ -18,7 +18,8 @@ _OTHERS = {
     "stop": "text that ends the answer",
     "order": "temperature-first or temperature-last",
 }
-_MAY_BE_NONE = ("seed", "max_tokens", "logprobs")
+_NONE: dict[str, object] = {"seed": None, "max_tokens": None, "logit_bias": {}, "stop": ()}
+"""What ``none`` means."""
 NAMES = tuple(name for name in SAMPLING if name != "logprobs")
 """What can be set: log-probabilities are kept in a chat whatever is asked."""
 
@@ -29,15 +30,20 @@ def read_value(name: str, text: str) -> tuple[str, object]:
     Raises:
         UsageError: no such parameter, or no such value.
     """
-    field = name.lstrip("-").replace("-", "_")
-    if field not in NAMES:
-        raise UsageError(f"There is no parameter {name!r:.40}.", f"There are: {', '.join(NAMES)}.")
-    if text == "none":
-        return field, None if field in _MAY_BE_NONE else {"logit_bias": {}, "stop": ()}.get(field, text)
+    field = _field(name)
+    if text == "none" and field in _NONE:
+        return field, _NONE[field]
     try:
         return field, OPTIONS[field].metadata["read"](text)
     except ValueError as error:
         raise UsageError(f"{field} is {text!r:.40}, but must be {error}: {_range(field)}.") from error
+
+
+def _field(name: str) -> str:
+    field = name.lstrip("-").replace("-", "_")
+    if field not in NAMES:
+        raise UsageError(f"There is no parameter {name!r:.40}.", f"There are: {', '.join(NAMES)}.")
+    return field
 
 
 def read_pairs(words: str) -> dict[str, object]:
@@ -67,7 +73,7 @@ def _set(repl: Repl, words: str) -> None:
         for known in NAMES:
             repl.console.line(_row(repl, known))
         return
-    field = read_value(name, "none")[0]
+    field = _field(name)
     if value.strip():
         repl.params = repl.params.with_values(dict([read_value(name, value.strip())]))
     repl.console.line(_row(repl, field))
@@ -81,7 +87,7 @@ def _row(repl: Repl, name: str) -> str:
 
 def _range(name: str) -> str:
     text = f"{LIMITS[name]}" if name in LIMITS else _OTHERS[name]
-    return f"{text}, or none" if name in (*_MAY_BE_NONE, "logit_bias", "stop") else text
+    return f"{text}, or none" if name in _NONE else text
 
 
 def _complete(_repl: Repl, typed: str) -> list[str]:

@@ -32,7 +32,7 @@ def _help(repl: Repl, words: str) -> None:
         if rows:
             repl.console.line("\n".join(_laid_out(title if not wanted else "", rows, columns)))
     if not wanted:
-        repl.console.line("\n".join(textwrap.wrap(_END, max(columns - 1, 20))))
+        repl.console.line("\n".join(textwrap.wrap(_END, max(columns - 1, 12))))
 
 
 def _laid_out(title: str, rows: Iterable[SlashCommand], columns: int) -> Iterator[str]:
