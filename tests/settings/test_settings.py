@@ -169,6 +169,11 @@ def test_unknown_keys_and_variables_are_warned_of_with_the_nearest_name(home: di
     )
 
 
+@pytest.mark.parametrize("name", ["MISTRAL_CLI_HOME", "MISTRAL_CLI_KERNEL"])
+def test_variables_that_are_no_options_are_not_warned_of(home: dict[str, str], name: str) -> None:
+    assert load_settings({}, {name: "portable"} | home).warnings == ()
+
+
 def test_an_empty_variable_is_not_set(home: dict[str, str]) -> None:
     assert load_settings({}, home | {"MISTRAL_CLI_MODEL": ""}).model is None
 

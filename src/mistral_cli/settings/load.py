@@ -93,10 +93,14 @@ def _flag_layer(flags: Mapping[str, object]) -> _Layer:
     return _Layer(values=given, origin=lambda name: f"--{name.replace('_', '-')}")
 
 
+_NO_OPTIONS = ("HOME", "KERNEL")
+"""Variables of ours that others read: where everything lives, and which variant of the CPU kernel computes."""
+
+
 def _environment_layer(environ: Mapping[str, str]) -> _Layer:
     ours = {name.removeprefix(PREFIX): value for name, value in environ.items() if name.startswith(PREFIX)}
     known = {name.lower(): value for name, value in ours.items() if name.lower() in OPTIONS and value}
-    unknown = [name for name in ours if name.lower() not in OPTIONS and name != "HOME"]
+    unknown = [name for name in ours if name.lower() not in OPTIONS and name not in _NO_OPTIONS]
     warnings = tuple(_unknown(PREFIX + name, [PREFIX + option.upper() for option in OPTIONS]) for name in unknown)
     return _Layer(values=known, origin=lambda name: PREFIX + name.upper(), warnings=warnings)
 
