@@ -285,6 +285,14 @@ def test_a_small_model_is_not_quantized_unless_asked(capfd: pytest.CaptureFixtur
     assert json.loads(mistral(capfd, "show", str(model), "--json").out)["quantization"] == "none"
 
 
+def test_files_that_are_quantized_already_say_so(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    section = {"quant_method": "bitsandbytes", "load_in_4bit": True, "bnb_4bit_quant_type": "nf4"}
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(SMALL_CONFIG | {"quantization_config": section}))
+    assert "quantization  nf4: these files are quantized already\n" in mistral(capfd, "show", str(path)).out
+    assert json.loads(mistral(capfd, "show", str(path), "--json").out)["quantization"] == "nf4"
+
+
 def test_a_large_model_is_quantized_unless_told_otherwise(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     path = tmp_path / "config.json"
     path.write_text(json.dumps(PUBLISHED["Mistral-7B-v0.3"][0]))

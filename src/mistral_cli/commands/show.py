@@ -16,6 +16,7 @@ from mistral_cli.commands.show_facts import (
     as_json,
     kv_cache_bytes,
     memory_needed,
+    own_scheme,
     read_facts,
     unasked_scheme,
 )
@@ -119,6 +120,9 @@ def _weights(facts: Facts) -> str:
 
 def _quantization(facts: Facts) -> str:
     """Say what the model is loaded as where nobody asks for anything, and how to ask."""
+    own = own_scheme(facts)
+    if own:
+        return f"{own}: these files are quantized already"
     scheme = unasked_scheme(facts)
     if scheme == "none":
         return "none unless asked for: --quantize nf4, int8 or int4"

@@ -158,6 +158,14 @@ def unasked_scheme(facts: Facts) -> str:
     return default_scheme(facts.args, find_config(facts.path))
 
 
+def own_scheme(facts: Facts) -> str | None:
+    """Return what the files themselves are quantized to; None where they are not."""
+    from mistral_cli.weights.files import find_config
+    from mistral_cli.weights.prequantized import stated_scheme
+
+    return stated_scheme(find_config(facts.path))
+
+
 def kv_cache_bytes(args: ModelArgs, tokens: int, dtype_bytes: int = 2) -> int:
     """Return the bytes of keys and values of ``tokens``; a layer with a window never needs more tokens than that."""
     per_layer = args.kv_bytes_per_token(dtype_bytes) // args.n_layers
@@ -185,6 +193,6 @@ def as_json(facts: Facts) -> Mapping[str, object]:
         "tokenizer": asdict(facts.tokenizer),
         "license": facts.license or None,
         "memory": memory_needed(args),
-        "quantization": unasked_scheme(facts),
+        "quantization": own_scheme(facts) or unasked_scheme(facts),
         "kv_cache": {"tokens": context, "bytes": kv_cache_bytes(args, context)},
     }
