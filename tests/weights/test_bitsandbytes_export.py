@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import warnings
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 import torch
@@ -18,9 +18,6 @@ from mistral_cli.weights import bitsandbytes_export
 from mistral_cli.weights.bitsandbytes_export import export
 from mistral_cli.weights.bitsandbytes_library import functional
 from mistral_cli.weights.checkpoint import load_model
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 ARGS = replace(DENSE, dim=128, head_dim=32, hidden_dim=192, vocab_size=96)
 TOKENS = torch.arange(2, 42)[None]
@@ -124,6 +121,24 @@ def test_a_model_is_replaced_only_by_force(source: Path, tmp_path: Path) -> None
     assert "--force" in caught.value.hint
     export(source, tmp_path / "small", "int8", force=True)
     assert json.loads((tmp_path / "small" / "config.json").read_text())["quantization_config"]["load_in_8bit"]
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["model", "small"]
+
+
+def test_a_model_whose_successor_cannot_take_its_place_stays(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    export(source, tmp_path / "small", "nf4")
+    rename = Path.rename
+
+    def refuse_the_new(path: Path, target: Path) -> Path:
+        if path.name.endswith(".partial") and target.name == "small":
+            raise OSError(5, "Input/output error")
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", refuse_the_new)
+    with pytest.raises(MistralError, match="cannot be written: Input/output error"):
+        export(source, tmp_path / "small", "int8", force=True)
+    assert json.loads((tmp_path / "small" / "config.json").read_text())["quantization_config"]["load_in_4bit"]
     assert sorted(file.name for file in tmp_path.iterdir()) == ["model", "small"]
 
 

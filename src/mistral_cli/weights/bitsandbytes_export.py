@@ -271,5 +271,7 @@ def _beside(target: Path) -> Iterator[Path]:
             f"{target} cannot be written: {reason}.", "Name another folder, or free some space."
         ) from error
     finally:
+        if old.exists() and not target.exists():  # the new one did not come: what was there comes back
+            old.rename(target)
         for folder in (temporary, old):
             shutil.rmtree(folder, ignore_errors=True)
