@@ -61,7 +61,7 @@ def _who(scheme: str, device: torch.device) -> str:
     """Name the first that can compute with this scheme, after the reasons against those that would be better."""
     from mistral_cli.weights.methods import method_reasons
 
-    against = []
+    against: list[str] = []
     for method, reason in method_reasons(scheme, device):
         if reason is None:
             return "; ".join([f"computed by {_NAMES[method.by]}", *against])
