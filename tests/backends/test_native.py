@@ -208,6 +208,18 @@ def test_an_answer_goes_on_from_its_very_ids_and_the_end_holds_the_continuation(
         assert rest.reused_tokens == rest.prompt_tokens - 1
 
 
+def test_words_put_into_an_answer_are_shown_before_it_goes_on(backend: NativeBackend) -> None:
+    _, done, events = answer(backend)
+    begun = next(event.text for event in events if isinstance(event, TextDelta))
+    ids = done.ids[:1] + backend.encode_words(" In short,", begins=False)
+    prefix = Message(role="assistant", content=begun, ids=ids, prefix=True)
+    text, rest, after = answer(backend, (*ASK, prefix), max_tokens=2)
+    deltas = [event for event in after if isinstance(event, TextDelta)]
+    assert (deltas[0].text, deltas[0].tokens) == (" In short,", ())
+    assert text.startswith(" In short,")
+    assert (rest.text, len(rest.ids)) == (text, 2)
+
+
 def test_a_stop_string_may_begin_before_the_border(backend: NativeBackend) -> None:
     whole, done, events = answer(backend)
     texts = [event.text for event in events if isinstance(event, TextDelta) and event.tokens]

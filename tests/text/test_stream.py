@@ -246,3 +246,10 @@ def test_half_a_character_before_the_border_is_whole_behind_it(load: Callable[[s
     *begun, last = tokenizer.encode("🦙")
     for shown in ("", "\ufffd\ufffd\ufffd"):
         assert TextStream.after(tokenizer, (), begun, shown).push(last) == "🦙"
+
+
+def test_ids_behind_the_words_that_were_shown_are_owed_once(tokenizer: Tokenizer) -> None:
+    ids = [*tokenizer.encode("So"), *tokenizer.encode("\n")]
+    whole = tokenizer.decode(ids)
+    stream = TextStream.after(tokenizer, (), ids, "So")
+    assert (stream.owed(), stream.owed()) == (whole.removeprefix("So"), "")

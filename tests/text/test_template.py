@@ -11,7 +11,7 @@ from tokenizer_makers import VERSIONS
 
 from mistral_cli.contract import Message, Tool, ToolCall
 from mistral_cli.errors import UsageError
-from mistral_cli.text.template import encode_chat, encode_prompt
+from mistral_cli.text.template import encode_chat, encode_prompt, encode_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -255,3 +255,10 @@ def test_the_last_prompt_stays_a_prefix_where_the_system_prompt_does_not_move(
     after = encode_chat(tokenizer, (system("S"), user("a"), said("an answer", ids=own), user("b"))).ids
     keeps = after[: len(before) + len(own)] == (*before, *own)
     assert keeps == (version not in ("v2", "v3", "v3-tekken"))
+
+
+@pytest.mark.parametrize("text", ["In short, ", " however", "x", "🦙 ", "\n\n- "])
+def test_words_put_into_an_answer_are_its_text_there(tokenizer: Tokenizer, text: str) -> None:
+    said = tokenizer.encode("So")
+    assert tokenizer.decode([*said, *encode_words(tokenizer, text, begins=False)]) == "So" + text
+    assert list(encode_words(tokenizer, text, begins=True)) == tokenizer.encode(text)
