@@ -61,16 +61,6 @@ def is_quoted(words: str) -> bool:
     return _QUOTED.fullmatch(words) is not None
 
 
-def refuse_words(words: str, name: str) -> None:
-    """Refuse words after a command that takes none.
-
-    Raises:
-        UsageError: there are some.
-    """
-    if words:
-        raise UsageError(f"{name} takes no words, but got {words!r:.60}.")
-
-
 def last_turn(repl: Repl) -> Turn:
     """Return the turn where the talk stands.
 
