@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,11 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's background jo
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out the tests for GPUs where there is none."""
+    """Leave out the tests for GPUs, and for tmux, where there is none."""
+    if shutil.which("tmux") is None:
+        in_tmux = [item for item in items if item.get_closest_marker("tmux")]
+        config.hook.pytest_deselected(items=in_tmux)
+        items[:] = [item for item in items if item not in in_tmux]
     on_gpu = [item for item in items if item.get_closest_marker("gpu")]
     if on_gpu:
         import torch

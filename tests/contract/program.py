@@ -1,8 +1,8 @@
 """The real ``gen`` or ``chat`` under the real roof, with a fake back end: a process of its own for streams and signals.
 
 Run as ``python program.py '{"command": "gen", "answers": […], "gate": PATH, "flags": {…}}'``. With a ``gate``, the
-back end waits before piece ``gate_at`` (the second) until that file exists, or Ctrl-C comes; with an ``error`` (the name of a
-class) that is what it raises.
+back end waits before piece ``gate_at`` (the second) until that file exists, or Ctrl-C comes; with an ``error`` (the
+name of a class) that is what it raises.
 """
 
 from __future__ import annotations

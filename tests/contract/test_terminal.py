@@ -204,7 +204,7 @@ def test_a_dumb_terminal_of_twenty_columns_gets_plain_text(open_terminal, gate: 
         terminal.expect("One two three.\r\n")
         terminal.expect("> ")
         terminal.type("/nope\r")
-        terminal.expect("error: There is no command /nope")
+        terminal.expect("error: There is no\r\ncommand /nope")
         terminal.expect("> ")
         terminal.type(CTRL_D)
         assert terminal.end() == 0
@@ -337,8 +337,10 @@ def test_gen_without_a_prompt_at_a_terminal_is_told_where_to_put_one(open_termin
     assert "The prompt is empty." in terminal.seen
 
 
-def test_an_error_stands_on_a_line_of_its_own_and_not_behind_the_progress(open_terminal) -> None:
-    terminal = open_terminal(fake("gen", error="MistralError"), NO_COLOR="1")
+def test_an_error_stands_on_a_line_of_its_own_and_not_behind_the_progress(open_terminal, gate: Path) -> None:
+    terminal = open_terminal(fake("gen", error="MistralError", gate=str(gate), gate_at=0), NO_COLOR="1")
+    terminal.expect("Reading the prompt: 1 of 1 tokens")
+    gate.touch()
     assert terminal.end() == 1
     assert "Reading the prompt: 1 of 1 tokens\r\x1b[Kerror: It broke.\r\n" in terminal.seen
 
@@ -356,23 +358,24 @@ def test_bare_mistral_at_a_terminal_is_a_chat(open_terminal) -> None:
     assert "No model at './nothing'" in terminal.seen
 
 
-def test_stdout_may_be_elsewhere(open_terminal, tmp_path: Path) -> None:
-    command = ["bash", "-c", f'"$@" >{tmp_path}/answer', "bash", *fake("gen", answers=["a\x1b[1m\u202e"])]
-    terminal = open_terminal(command)
+def test_stdout_may_be_elsewhere(open_terminal, tmp_path: Path, gate: Path) -> None:
+    program = fake("gen", answers=["a\x1b[1m\u202e"], gate=str(gate), gate_at=0)
+    terminal = open_terminal(["bash", "-c", f'"$@" >{tmp_path}/answer', "bash", *program])
+    terminal.expect("Reading the prompt")
+    gate.touch()
     assert terminal.end() == 0
-    assert "\x1b[2mReading the prompt: 1 of 1 tokens\x1b[0m" in terminal.seen
+    assert " Reading the prompt: 1 of 1 tokens\x1b[0m\r\x1b[K" in terminal.seen
     assert (tmp_path / "answer").read_text() == "a\x1b[1m\u202e\n"
 
 
 def test_progress_keeps_to_the_width_that_the_window_has_now(open_terminal, gate: Path) -> None:
-    terminal = open_terminal(fake("chat", gate=str(gate)), columns=60)
+    terminal = open_terminal(fake("chat", gate=str(gate), gate_at=0), columns=60)
     terminal.ask("one")
-    terminal.expect("Reading the prompt: 1 of 1 tokens")
-    terminal.expect("Hello ")
+    terminal.expect(". Reading the prompt: 1 of 1 tokens")
     terminal.process.setwinsize(24, 20)
+    terminal.expect("\x1b\\[K\x1b\\[2m. Reading the promp\x1b\\[0m")
     gate.touch()
-    terminal.ask("two")
-    assert "Reading the prompt:\x1b[0m\r\x1b[K" in terminal.expect("Hello ")
+    assert terminal.expect("Hello ").endswith("\r\x1b[KHello ")
 
 
 def test_stderr_may_be_elsewhere(open_terminal, tmp_path: Path) -> None:

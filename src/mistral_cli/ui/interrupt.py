@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 class Interrupt:
     """While entered: the first Ctrl-C sets the flag, a second one within ``window`` seconds leaves.
 
-    No key shows in the answer meanwhile, ``^C`` neither. Outside the main thread, and where Ctrl-C is ignored (``nohup``, a background job), it changes nothing.
+    No key shows in the answer meanwhile, ``^C`` neither. Outside the main thread it changes nothing, and where Ctrl-C
+    is ignored (``nohup``, a background job), Ctrl-C stays so.
     """
 
     def __init__(self, window: float = math.inf) -> None:

@@ -28,6 +28,8 @@ _SHARE = 0.05
 """Of the time that goes by, for drawing what is not settled."""
 _ALLOWANCE = 0.02
 """Seconds of drawing before any time has gone by."""
+_FEW = 4
+"""Lines that are always drawn again: more are a table, whose drawing is worth a moment's wait."""
 _LEAST_ROWS = 3
 
 
@@ -43,6 +45,8 @@ class MarkdownWriter:
     _rich: RichConsole = field(init=False)
     _begun: float = field(init=False)
     _spent: float = 0.0
+    _tall: int = 0
+    """Lines of the last drawing."""
 
     def __post_init__(self) -> None:
         """Take the place on the screen below what is there."""
@@ -59,7 +63,7 @@ class MarkdownWriter:
             self._region.keep(len(self._layout.cut(self._region.columns)))
         settled = self._layout.feed(self._sanitizer.push(text), self.console.out.columns)
         now = self.clock()
-        if settled or self._spent <= _SHARE * (now - self._begun) + _ALLOWANCE:
+        if settled or self._tall <= _FEW or self._spent <= _SHARE * (now - self._begun) + _ALLOWANCE:
             self._show(settled)
             self._spent += self.clock() - now
 
@@ -74,6 +78,7 @@ class MarkdownWriter:
         if len(live) > out.rows - 2:
             settled = settled + self._layout.cut(out.columns)
             live = self._layout.live(out.columns)
+        self._tall = len(live)
         self._region.show(self._paint(settled), self._paint(live))
 
     def _hide(self) -> None:
