@@ -37,19 +37,29 @@ def connect(path: Path, on_damage: Callable[[str], None] | None = None) -> sqlit
         StoreError: it cannot be opened, a newer program wrote it, or it is damaged; nothing was changed.
     """
     with told(path):
-        descriptor = open_private(path, os.O_RDWR)
+        _create(path)
+        inode = path.stat().st_ino
         try:
             return _prepared(path)
         except sqlite3.DatabaseError as error:
             if on_damage is None or not _is_damage(error):
                 raise
-            kept = _put_aside(path, os.fstat(descriptor).st_ino)
+            kept = _put_aside(path, inode)
             on_damage(
                 f"The chats in {path} are damaged ({error}). The file is kept as {kept.name}; new ones are begun."
             )
-        finally:
-            os.close(descriptor)
         return connect(path)
+
+
+def _create(path: Path) -> None:
+    """Make the file for the user alone, before SQLite would make it for all.
+
+    One that is there is not even opened: closing it would let go of every lock that SQLite holds on it in this process,
+    and another process would write into the middle of a turn (POSIX locks belong to the process, not the descriptor).
+    """
+    if not path.exists():
+        with contextlib.suppress(FileExistsError):
+            os.close(open_private(path, os.O_RDWR | os.O_EXCL))
 
 
 def connect_reading(path: Path) -> sqlite3.Connection:
