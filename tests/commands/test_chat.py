@@ -48,3 +48,21 @@ def test_the_system_prompt_cannot_come_from_where_one_types() -> None:
 def test_the_banner_says_what_the_weights_are_held_in() -> None:
     assert banner(FAKE_INFO) == "fake · float32 on cpu · context 64 tokens · /help, Ctrl-D leaves"
     assert banner(replace(FAKE_INFO, quantization="nf4")).startswith("fake · nf4 and float32 on cpu · ")
+
+
+@pytest.mark.parametrize(
+    ("typed", "resumed"),
+    [
+        (["--resume"], "last"),
+        (["--resume", "-q"], "last"),
+        (["--resume", "one"], "one"),
+        (["--resume=one"], "one"),
+        ([], None),
+    ],
+)
+def test_resume_without_a_name_is_the_last_chat(typed: list[str], resumed: str | None) -> None:
+    from mistral_cli.cli import build
+
+    program = build()
+    chat = program.get_command(None, "chat")
+    assert chat.make_context("chat", list(typed), resilient_parsing=True).params["resume"] == resumed

@@ -110,7 +110,7 @@ def _table(sessions: Sequence[Session]) -> Iterator[str]:
 
 def _local(when: str) -> str:
     """Return a time of the store as the clock on the wall showed it."""
-    return f"{datetime.fromisoformat(when).astimezone():%Y-%m-%d %H:%M}" if when else " " * 16
+    return datetime.fromisoformat(when).astimezone().isoformat(" ", "minutes")[:16] if when else " " * 16
 
 
 def _show(wish: _Wish) -> None:
