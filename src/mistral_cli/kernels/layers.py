@@ -55,13 +55,11 @@ class Row:
     sin: Tensor
 
 
-def pack_layer(
-    linears: Sequence[PackedLinear], norms: Sequence[tuple[Tensor, float]], window: int | None
-) -> tuple[int, ...]:
-    """Return one ``Layer`` of ``csrc/layers.cpp`` as words.
+def pack_layer(linears: Sequence[PackedLinear], norms: Sequence[tuple[Tensor, float]], window: int | None) -> bytes:
+    """Return one ``Layer`` of ``csrc/layers.cpp``.
 
     Args:
-        linears: query, key, value, out, gate, up, down; they and the norms must outlive the words.
+        linears: query, key, value, out, gate, up, down; they and the norms must outlive the result.
         norms: weight (float32 or bfloat16) and eps of that before attention and that before the feed-forward block.
         window: W, or None.
     """
@@ -78,12 +76,11 @@ def pack_layer(
         )
     for weight, _ in norms:
         words += (weight.data_ptr(), TYPES[weight.dtype])
-    packed = _LAYER.pack(*words, *(eps for _, eps in norms), window or 0)
-    return tuple(array("q", packed))
+    return _LAYER.pack(*words, *(eps for _, eps in norms), window or 0)
 
 
 def run(
-    layers: Sequence[tuple[int, ...]],
+    layers: Sequence[bytes],
     stream: Tensor,
     rows: Sequence[Row],
     caches: Sequence[Held],
@@ -104,7 +101,7 @@ def run(
     """
     batch, tokens, _ = stream.shape
     library, scratch = load(), torch.empty(sizes.floats(batch * tokens), dtype=torch.float32)
-    words = array("q", [word for layer in layers for word in layer])
+    words = array("q", b"".join(layers))
     where = array("q", [word for row in rows for word in (row.start, row.cos.data_ptr(), row.sin.data_ptr())])
     held = array("q")
     for cache in caches:

@@ -7,9 +7,12 @@ an adapter comes or goes, or weights move.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from dataclasses import dataclass
+from operator import getitem
+from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import Tensor
 
 from mistral_cli.kernels import layers as layers_kernel
 from mistral_cli.kernels.attention import TYPES as CACHE_TYPES
@@ -21,12 +24,12 @@ from mistral_cli.model import transformer
 from mistral_cli.model.attention import Attention
 from mistral_cli.model.layers import FeedForward, RMSNorm
 from mistral_cli.model.transformer import DecoderLayer
-from mistral_cli.weights.fused_parts import held_by, is_watched, reads
+from mistral_cli.weights.fused_parts import are_watched, held_by, is_watched, reads
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from torch import Tensor, nn
+    from torch import nn
 
     from mistral_cli.model.args import ModelArgs
     from mistral_cli.model.attention import Span
@@ -48,11 +51,71 @@ _LINEARS = (
 _NORMS = ("input_layernorm", "post_attention_layernorm")
 
 
-class Known(NamedTuple):
-    """A layer as the library reads it, and the addresses and precisions from which that was made."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """A layer as the library reads it, and all by which one can see that it still is what that was made from.
 
+    Looked through at each step with nothing of these modules in the processor's caches, so it goes from dictionary to
+    dictionary and asks no module for an attribute.
+    """
+
+    words: bytes
+    layer: nn.Module
+    owners: tuple[dict[str, Any], ...]
+    """Where the layer's modules hang: the children of those above them."""
+    names: tuple[str, ...]
+    modules: tuple[nn.Module, ...]
+    types: tuple[type, ...]
+    states: tuple[dict[str, Any], ...]
+    """The attributes of the layer and its modules; whoever puts another ``forward`` into one makes it longer."""
+    sizes: tuple[int, ...]
+    hooks: tuple[dict[int, Any], ...]
+    stores: tuple[dict[str, Any], ...]
+    """Where the tensors hang, and ``keys`` their names there."""
+    keys: tuple[str, ...]
     addresses: tuple[int, ...]
-    words: tuple[int, ...]
+    precisions: tuple[bool, ...]
+
+    @classmethod
+    def of(cls, layer: nn.Module, words: bytes) -> Known:
+        """Return what is to be seen of a layer that ``_parts`` has found to be as it was built."""
+        paths = [("self_attn",), ("mlp",), *_LINEARS, *((name,) for name in _NORMS)]
+        owners = [layer.get_submodule(".".join(path[:-1]))._modules for path in paths]
+        modules = [layer.get_submodule(".".join(path)) for path in paths]
+        linears, norms = modules[2 : 2 + len(_LINEARS)], modules[2 + len(_LINEARS) :]
+        held: list[tuple[dict[str, Any], str]] = []
+        held += [(linear._buffers, key) for linear in linears for key in ("nibbles", "scales")]
+        held += [(norm._parameters, "weight") for norm in norms]
+        states = [module.__dict__ for module in (layer, *modules)]
+        return cls(
+            words=words,
+            layer=layer,
+            owners=tuple(owners),
+            names=tuple(path[-1] for path in paths),
+            modules=tuple(modules),
+            types=tuple(map(type, modules)),
+            states=tuple(states),
+            sizes=tuple(map(len, states)),
+            hooks=tuple(state[name] for state in states for name in ("_forward_hooks", "_forward_pre_hooks")),
+            stores=tuple(store for store, _ in held),
+            keys=tuple(key for _, key in held),
+            addresses=tuple(store[key].data_ptr() for store, key in held),
+            precisions=tuple(linear.__dict__["fine"] for linear in linears),
+        )
+
+    def is_still(self, layer: nn.Module) -> bool:
+        """Return whether ``layer`` is this one, and nothing of it has changed."""
+        return (
+            layer is self.layer
+            and type(layer) is DecoderLayer
+            and tuple(map(getitem, self.owners, self.names)) == self.modules
+            and tuple(map(type, self.modules)) == self.types
+            and tuple(map(len, self.states)) == self.sizes
+            and not any(self.hooks)
+            and not are_watched()
+            and tuple(map(Tensor.data_ptr, map(getitem, self.stores, self.keys))) == self.addresses
+            and tuple(state["fine"] for state in self.states[3:-2]) == self.precisions
+        )
 
 
 class Stack:
@@ -106,9 +169,9 @@ class Stack:
             and caches[0].layers[0].keys.dtype in CACHE_TYPES
         )
 
-    def _known_from(self, layers: nn.ModuleList, index: int, most: int) -> list[tuple[int, ...]]:
+    def _known_from(self, layers: nn.ModuleList, index: int, most: int) -> list[bytes]:
         """Return the words of the layers from ``index`` on, up to the first that must be called by itself."""
-        found: list[tuple[int, ...]] = []
+        found: list[bytes] = []
         for number in range(index, min(index + most, len(layers))):
             words = self._words(layers[number], number)
             if words is None:
@@ -116,32 +179,33 @@ class Stack:
             found.append(words)
         return found
 
-    def _words(self, layer: nn.Module, number: int) -> tuple[int, ...] | None:
-        """Return a layer as the library reads it, made anew where its weights have moved; None where it must not."""
+    def _words(self, layer: nn.Module, number: int) -> bytes | None:
+        """Return a layer as the library reads it, made anew where anything of it changed; None where it must not."""
+        known = self._known.get(number)
+        if known is not None and known.is_still(layer):
+            return known.words
+        self._known.pop(number, None)
         parts = _parts(layer)
         if parts is None:
             return None
         linears, norms = parts
         tensors = [tensor for linear in linears for tensor in (linear.nibbles, linear.scales)]
         tensors += [norm.weight for norm in norms]
-        addresses = (*[tensor.data_ptr() for tensor in tensors], *[linear.fine for linear in linears])
-        known = self._known.get(number)
-        if known is None or known.addresses != addresses:
-            if any(tensor.device.type != "cpu" or not tensor.is_contiguous() for tensor in tensors):
-                return None
-            if any(norm.weight.dtype not in TYPES for norm in norms):
-                return None
-            if [(linear.out_features, linear.in_features) for linear in linears] != self._shapes:
-                return None
-            pairs = [(norm.weight, norm.eps) for norm in norms]
-            known = Known(addresses, layers_kernel.pack_layer(linears, pairs, self._windows[number]))
-            self._known[number] = known
-        return known.words
+        if any(tensor.device.type != "cpu" or not tensor.is_contiguous() for tensor in tensors):
+            return None
+        if any(norm.weight.dtype not in TYPES for norm in norms):
+            return None
+        if [(linear.out_features, linear.in_features) for linear in linears] != self._shapes:
+            return None
+        pairs = [(norm.weight, norm.eps) for norm in norms]
+        words = layers_kernel.pack_layer(linears, pairs, self._windows[number])
+        self._known[number] = Known.of(layer, words)
+        return words
 
     def _together(
         self,
         index: int,
-        words: list[tuple[int, ...]],
+        words: list[bytes],
         hidden: Tensor,
         rows: Sequence[Row],
         caches: Sequence[KVCache],

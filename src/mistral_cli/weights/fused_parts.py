@@ -114,6 +114,9 @@ def is_transparent(module: object) -> bool:
 
 def is_watched(module: nn.Module) -> bool:
     """Return whether somebody has put a hook on ``module``, or on all there are, or another ``forward`` into it."""
-    if _every_module._global_forward_hooks or _every_module._global_forward_pre_hooks:
-        return True
-    return bool(module._forward_hooks or module._forward_pre_hooks or "forward" in module.__dict__)
+    return are_watched() or bool(module._forward_hooks or module._forward_pre_hooks or "forward" in module.__dict__)
+
+
+def are_watched() -> bool:
+    """Return whether somebody has put a hook on all modules there are."""
+    return bool(_every_module._global_forward_hooks or _every_module._global_forward_pre_hooks)
