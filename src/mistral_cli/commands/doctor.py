@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from itertools import chain, groupby
 from typing import Annotated
@@ -22,6 +23,7 @@ from mistral_cli.commands.doctor_torch import check_kernels, check_torch
 from mistral_cli.commands.start import start
 from mistral_cli.errors import UsageError
 from mistral_cli.ui.console import Console
+from mistral_cli.ui.wrap import wrapped
 
 CHECKS = (
     *(check_program, check_libraries, check_torch, check_kernels, check_quantization, check_copies),
@@ -45,7 +47,8 @@ def doctor(
         rows = [{**asdict(check), "remedy": check.remedy if check.problem else ""} for check in checks]
         console.json({"ok": not wrong, "checks": rows})
     else:
-        console.line("\n".join(chain(_report(checks), _summary(wrong))))
+        lines = chain(_report(checks), _summary(wrong))
+        console.line("\n".join(lines if not console.out.is_terminal else _narrowed(lines, console.out.columns)))
     return 1 if wrong else 0
 
 
@@ -70,6 +73,13 @@ def _report(checks: list[Check]) -> Iterator[str]:
         yield section
         for check in members:
             yield f"{'✗' if check.problem else ' '} {check.name:{width}}  {check.value}"
+
+
+def _narrowed(lines: Iterable[str], columns: int) -> Iterator[str]:
+    """Wrap lines at words, what follows below the values where there is room for that."""
+    for line in lines:
+        value = re.match(r"..\S+(?: \S+)*  +", line)
+        yield wrapped(line, columns, " " * (value.end() if value and value.end() <= columns // 2 else 4))
 
 
 def _summary(wrong: list[Check]) -> Iterator[str]:

@@ -6,6 +6,7 @@ So ``mistral --help`` costs typer alone. Knows no command.
 from __future__ import annotations
 
 import importlib
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -45,10 +46,15 @@ class LazyGroup(TyperGroup):
         rows = [row for row in self.rows if row.name == cmd_name]
         return _import_command(rows[0]) if rows else None
 
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the help, as wide as the terminal."""
+        formatter.width = _help_width()
+        super().format_help(ctx, formatter)
+
     def format_commands(self, _ctx: Any, formatter: Any) -> None:
         """Write the rows of the table, importing none of them."""
         with formatter.section("Commands"):
-            formatter.write_dl([(row.name, row.summary) for row in self.rows])
+            formatter.write_dl([(row.name, row.summary) for row in self.rows], col_max=_names_width(formatter.width))
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Find the command; a wrong name is compared with those of the table."""
@@ -72,6 +78,11 @@ class HelpInSections(TyperCommand):
         ]
         return super().parse_args(ctx, [part for parts in given for part in parts])
 
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the help, as wide as the terminal."""
+        formatter.width = _help_width()
+        super().format_help(ctx, formatter)
+
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """Return what follows the name in the usage line, a required argument without braces."""
         return [piece.strip("{}") for piece in super().collect_usage_pieces(ctx)]
@@ -93,7 +104,17 @@ class HelpInSections(TyperCommand):
                 sections.setdefault(heading, []).append((_short(record[0]), record[1]))
         for heading, rows in sections.items():
             with formatter.section(heading):
-                formatter.write_dl(rows)
+                formatter.write_dl(rows, col_max=_names_width(formatter.width))
+
+
+def _help_width() -> int:
+    """Return the columns of a help text; typer's own are 50 or more, so that narrow terminals break its words."""
+    return max(min(shutil.get_terminal_size().columns, 80) - 2, 18)
+
+
+def _names_width(width: int) -> int:
+    """Return how far the column of names goes before its texts stand below them."""
+    return 30 if width >= 60 else width // 3
 
 
 def _short(names: str) -> str:

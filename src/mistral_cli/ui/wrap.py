@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from dataclasses import dataclass
 
@@ -17,7 +18,11 @@ def cells(text: str) -> int:
         return len(text)
     from rich.cells import cell_len
 
-    return cell_len(text.expandtabs(TAB) if "\t" in text else text)
+    first, *others = text.split("\t")
+    column = cell_len(first)
+    for part in others:
+        column += TAB - column % TAB + cell_len(part)
+    return column
 
 
 def pieces(text: str) -> list[str]:
@@ -66,9 +71,13 @@ def _cut(word: str, column: int, width: int) -> tuple[list[int], int]:
 
 def wrapped(text: str, width: int, indent: str = "") -> str:
     """Return one paragraph wrapped at words, all lines but the first indented."""
-    starts = breaks(text, max(width - len(indent), 1)) if cells(text) > width else []
-    edges = [0, *starts, len(text)]
-    return f"\n{indent}".join(text[edges[n] : edges[n + 1]].rstrip() for n in range(len(edges) - 1))
+    if cells(text) <= width:
+        return text
+    first = next(iter(breaks(text, width)), len(text))
+    rest = text[first:]
+    edges = [0, *breaks(rest, max(width - len(indent), 1)), len(rest)]
+    lines = [text[:first], *(rest[start:end] for start, end in itertools.pairwise(edges))]
+    return f"\n{indent}".join(line.rstrip() for line in lines if line)
 
 
 @dataclass(slots=True)
