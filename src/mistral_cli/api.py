@@ -85,8 +85,8 @@ def load(  # noqa: PLR0913 (the options of a model)
         kv: none or int8: hold keys and values in 8 bits, for twice the context in the same memory; by default none.
         batch: prompts of a list that are answered side by side, each with a cache of its own; by default 8, or as many
             as fit.
-        compile: compile the layers with torch for steps of one token. Costs about 12 seconds before the first token;
-            docs/performance.md says what it gains.
+        compile: compile the layers with torch for steps of one token. Costs seconds before the first token; on a
+            CPU it gained nothing where it was tried.
 
     Raises:
         ModelNotFoundError: no such model on this disk.

@@ -131,8 +131,8 @@ CompileOption = Annotated[
     _switch(
         "--compile/--no-compile",
         panel=MODEL,
-        text="Compile the layers with torch for writing. Costs some 12 s before the first token, and needs a C++ "
-        "compiler. On the CPU where it was measured it gains nothing, and quantized models lose 13 to 32 %.",
+        text="Compile the layers with torch for writing. Costs seconds before the first token, and needs a C++ "
+        "compiler. On the CPU where it was tried it gained nothing, and quantized models lost speed.",
     ),
 ]
 ContextOption = Annotated[
