@@ -10,7 +10,7 @@ import torch
 from torch.nn import functional
 
 from mistral_cli.errors import UsageError
-from mistral_cli.weights import bitsandbytes_4bit, bitsandbytes_8bit, bitsandbytes_library
+from mistral_cli.weights import bitsandbytes_4bit, bitsandbytes_8bit, bitsandbytes_library, bitsandbytes_tiles
 from mistral_cli.weights.methods import METHODS, Method, choose_method, method_reasons
 
 CPU = torch.device("cpu")
@@ -103,16 +103,16 @@ def test_a_weight_quantized_piece_by_piece_is_quantized_as_a_whole(monkeypatch: 
 
 def test_tiles_are_what_bitsandbytes_packs_and_go_back() -> None:
     codes, state = bitsandbytes_library.functional().quantize_4bit(drawn(96, 128), blocksize=64, quant_type="nf4")
-    tiles = bitsandbytes_4bit.to_tiles(codes, (96, 128))
+    tiles = bitsandbytes_tiles.to_tiles(codes, (96, 128))
     packed, _ = bitsandbytes_library.functional()._convert_weight_packed_for_cpu(codes.clone(), state)
     assert torch.equal(tiles, packed)
     apart = torch.stack((codes.flatten() >> 4, codes.flatten() & 0xF), -1).view(96, 128)
-    assert torch.equal(bitsandbytes_4bit.from_tiles(tiles), apart)
+    assert torch.equal(bitsandbytes_tiles.from_tiles(tiles), apart)
 
 
 @pytest.mark.parametrize("rows", [1, 5, 64])
 def test_the_tiled_product_is_that_of_the_operator(rows: int) -> None:
-    layer = bitsandbytes_4bit.tiled_quantize(drawn(*SHAPE), CPU, torch.bfloat16)
+    layer = bitsandbytes_tiles.quantize(drawn(*SHAPE), CPU, torch.bfloat16)
     product = bitsandbytes_library.tiled_product()
     assert (product is not None) == bitsandbytes_library.has_tiles()
     if product is not None:
@@ -122,8 +122,8 @@ def test_the_tiled_product_is_that_of_the_operator(rows: int) -> None:
 
 def test_tiles_are_computed_without_importing_bitsandbytes() -> None:
     program = (
-        "import sys, torch; from mistral_cli.weights import bitsandbytes_4bit as four\n"
-        "if four.has_tiles():\n"
+        "import sys, torch; from mistral_cli.weights import bitsandbytes_library, bitsandbytes_tiles as four\n"
+        "if bitsandbytes_library.has_tiles():\n"
         "    parts = {'tiles': torch.zeros(32, 32).byte(), 'scales': torch.zeros(1, 32).bfloat16()}\n"
         "    four.TiledLinear4bit((32, 64), parts)(torch.ones(1, 64).bfloat16())\n"
         "print('bitsandbytes' in sys.modules)"

@@ -1,8 +1,7 @@
 """4-bit layers that bitsandbytes computes: NF4 and FP4 in blocks. Knows one layer at a time; no model and no file.
 
-Dettmers et al., "QLoRA" (arXiv:2305.14314), sections 2 and 3. There are two forms: that of the files, which every
-device computes, and tiles for CPUs with AVX-512 BF16, into which bitsandbytes itself brings the weights at the first
-forward without gradients, and then cuts the graph. Here they are made once, kept, and gradients still pass.
+Dettmers et al., "QLoRA" (arXiv:2305.14314), sections 2 and 3. This is the form of the files, which every device
+computes; ``bitsandbytes_tiles`` has that for CPUs.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from torch import Tensor
 
 from mistral_cli.kernels import library, packing
 from mistral_cli.kernels.schemes import NF4
-from mistral_cli.weights.bitsandbytes_library import functional, has_tiles, tiled_product, unavailable
+from mistral_cli.weights.bitsandbytes_library import functional
 from mistral_cli.weights.frozen_linear import FrozenLinear
 
 if TYPE_CHECKING:
@@ -24,8 +23,6 @@ BLOCK = 64
 """Weights that share a scale, unless a checkpoint has others."""
 NESTED = 256
 """Scales that share a scale of their own, where they are quantized again."""
-TILE = 32
-"""Outputs of a tile."""
 
 _PIECE = 2**22
 """Weights that are quantized at once on a CPU: what is needed meanwhile is sixteen times as many bytes."""
@@ -91,85 +88,9 @@ class Linear4bit(FrozenLinear):
         return weight
 
 
-class TiledLinear4bit(FrozenLinear):
-    """The same in tiles of 32 outputs, for CPUs with AVX-512 BF16; rows are computed in bfloat16.
-
-    Buffers: ``tiles`` (outputs, inputs / 2) uint8, ``scales`` (inputs / 64, outputs) bfloat16.
-    """
-
-    tiles: Tensor
-    scales: Tensor
-
-    def multiply(self, x: Tensor) -> Tensor:
-        """Map (…, inputs) to (…, outputs), in the dtype of ``x``."""
-        product = None if torch.compiler.is_compiling() else tiled_product()
-        if product is None:
-            return self._multiply_by_operator(x)
-        rows = x.reshape(-1, self.in_features).to(torch.bfloat16).contiguous()
-        result = torch.empty(*x.shape[:-1], self.out_features, dtype=torch.bfloat16)
-        product(
-            len(rows),
-            self.out_features,
-            self.in_features,
-            rows.data_ptr(),
-            self.tiles.data_ptr(),
-            self.scales.data_ptr(),
-            result.data_ptr(),
-            BLOCK,
-            self.in_features,
-            self.out_features,
-        )
-        return result.to(x.dtype)
-
-    def _multiply_by_operator(self, x: Tensor) -> Tensor:
-        functional()
-        shape = (self.out_features, self.in_features)
-        levels = torch.tensor(NF4.levels)
-        result: Tensor = torch.ops.bitsandbytes.gemv_4bit.default(
-            x.contiguous(), self.tiles, shape, self.scales, levels, BLOCK
-        )
-        return result
-
-    def dequantize(self, dtype: torch.dtype = torch.float32) -> Tensor:
-        """Return the weights as numbers, (outputs, inputs)."""
-        codes = from_tiles(self.tiles)  # (outputs, inputs)
-        levels = torch.tensor(NF4.levels)[codes.int()].view(self.out_features, -1, BLOCK)
-        return (levels * self.scales.T.float().unsqueeze(-1)).flatten(1).to(dtype)
-
-
-def to_tiles(codes: Tensor, shape: tuple[int, int]) -> Tensor:
-    """Return codes (two a byte, in the order of the rows) in the order that the tiled product reads.
-
-    A byte of it holds the codes of one input for outputs ``i`` (low half) and ``i + 16`` of a tile
-    (``functional._convert_weight_packed_for_cpu`` of bitsandbytes 0.50).
-    """
-    low, high = codes.view(-1, 2, TILE // 2, shape[1] // 2).unbind(1)  # (tiles, 16, inputs / 2)
-    even, odd = (low >> 4) | (high & 0xF0), (low & 0xF) | (high << 4)
-    return torch.stack((even, odd), -1).transpose(1, 2).reshape(shape[0], shape[1] // 2)
-
-
-def from_tiles(tiles: Tensor) -> Tensor:
-    """Return one code a byte, (outputs, inputs)."""
-    outputs, half = tiles.shape
-    by_input = tiles.view(outputs // TILE, half, TILE // 2, 2)
-    both = torch.stack((by_input & 0xF, by_input >> 4), 1)  # (tiles, 2, inputs / 2, 16, 2)
-    return both.permute(0, 1, 3, 2, 4).reshape(outputs, half * 2)
-
-
-def tiled_unavailable(device: torch.device) -> str | None:
-    """Return why tiles cannot be used; None where they can."""
-    reason = unavailable(device)
-    return reason if reason or has_tiles() else "this processor has no AVX-512 with BF16, which bitsandbytes' needs"
-
-
 def supports(outputs: int, inputs: int) -> bool:
     """Tell whether a weight of this shape can be held: blocks may not reach from one row into the next."""
     return outputs > 0 and inputs > 0 and inputs % BLOCK == 0
-
-
-def tiled_supports(outputs: int, inputs: int) -> bool:
-    """Tell whether a weight of this shape can be held in tiles."""
-    return supports(outputs, inputs) and outputs % TILE == 0
 
 
 def nbytes(outputs: int, inputs: int) -> int:
@@ -178,14 +99,9 @@ def nbytes(outputs: int, inputs: int) -> int:
     return outputs * inputs // 2 + blocks + 4 * (-(-blocks // NESTED) + 256 + 1)
 
 
-def tiled_nbytes(outputs: int, inputs: int) -> int:
-    """Return the bytes of ``TiledLinear4bit``."""
-    return outputs * inputs // 2 + outputs * inputs // BLOCK * 2
-
-
 def quantize(weight: Tensor, device: torch.device, dtype: torch.dtype) -> Linear4bit:  # noqa: ARG001
     """Return a layer of ``weight`` (outputs, inputs) in NF4 with double quantization, on ``device``."""
-    codes, absmax = _codes(weight, device)
+    codes, absmax = to_blocks(weight, device)
     offset = absmax.mean()
     nested, state = functional().quantize_blockwise(absmax - offset, blocksize=NESTED)
     parts = {
@@ -198,25 +114,7 @@ def quantize(weight: Tensor, device: torch.device, dtype: torch.dtype) -> Linear
     return Linear4bit((weight.shape[0], weight.shape[1]), parts)
 
 
-def tiled_quantize(weight: Tensor, device: torch.device, dtype: torch.dtype) -> TiledLinear4bit:  # noqa: ARG001
-    """Return a layer of ``weight`` (outputs, inputs) in NF4, in tiles; its scales are bfloat16."""
-    shape = (weight.shape[0], weight.shape[1])
-    codes, absmax = _codes(weight, device)
-    return TiledLinear4bit(shape, {"tiles": to_tiles(codes, shape), "scales": _tile_scales(absmax, shape)})
-
-
-def tiled(layer: Linear4bit) -> TiledLinear4bit:
-    """Return the tiles of an NF4 layer with blocks of 64 on the CPU."""
-    shape = (layer.out_features, layer.in_features)
-    parts = {"tiles": to_tiles(layer.codes, shape), "scales": _tile_scales(layer.scales(), shape)}
-    return TiledLinear4bit(shape, parts)
-
-
-def _tile_scales(absmax: Tensor, shape: tuple[int, int]) -> Tensor:
-    return absmax.view(shape[0], shape[1] // BLOCK).T.to(torch.bfloat16).contiguous()
-
-
-def _codes(weight: Tensor, device: torch.device) -> tuple[Tensor, Tensor]:
+def to_blocks(weight: Tensor, device: torch.device) -> tuple[Tensor, Tensor]:
     """Return bitsandbytes' NF4 codes (n / 2, 1) and scales (n / 64,) of a weight, on ``device``.
 
     On a CPU our kernel makes them, where it can, and where its scales in bfloat16 are exact: many times as fast.
@@ -240,8 +138,3 @@ def _codes_by_kernel(weight: Tensor) -> tuple[Tensor, Tensor]:
 def restore(parts: Mapping[str, Tensor], shape: tuple[int, int], dtype: torch.dtype) -> Linear4bit:  # noqa: ARG001
     """Return the layer of these buffers; nothing is copied."""
     return Linear4bit(shape, parts)
-
-
-def tiled_restore(parts: Mapping[str, Tensor], shape: tuple[int, int], dtype: torch.dtype) -> TiledLinear4bit:  # noqa: ARG001
-    """Return the layer of these buffers; nothing is copied."""
-    return TiledLinear4bit(shape, parts)

@@ -9,7 +9,7 @@ import torch
 from mistral_cli.kernels import packing
 from mistral_cli.kernels.linear import PackedLinear
 from mistral_cli.kernels.schemes import GROUP, NF4
-from mistral_cli.weights import bitsandbytes_4bit, kernel_linear, torch_int8
+from mistral_cli.weights import bitsandbytes_4bit, bitsandbytes_tiles, kernel_linear, torch_int8
 from mistral_cli.weights.bitsandbytes_8bit import Linear8bit
 from mistral_cli.weights.prequantized import INT8
 
@@ -41,7 +41,7 @@ def take_over(
         return PackedLinear.from_packed(packing.pack(codes, scales, NF4, shape))
     kept = {"codes": codes.reshape(-1, 1).to(device, copy=True), "absmax": scales.to(device, copy=True)}
     plain = bitsandbytes_4bit.Linear4bit(shape, kept, kind=layer.kind, block=layer.block)
-    return bitsandbytes_4bit.tiled(plain) if _fits_tiles(layer, shape, device) else plain
+    return bitsandbytes_tiles.from_blocks(plain) if _fits_tiles(layer, shape, device) else plain
 
 
 def _is_ours(layer: Quantized, shape: tuple[int, int], device: torch.device) -> bool:
@@ -51,7 +51,7 @@ def _is_ours(layer: Quantized, shape: tuple[int, int], device: torch.device) -> 
 
 def _fits_tiles(layer: Quantized, shape: tuple[int, int], device: torch.device) -> bool:
     fits = device.type == "cpu" and (layer.kind, layer.block) == ("nf4", bitsandbytes_4bit.BLOCK)
-    return fits and bitsandbytes_4bit.tiled_supports(*shape) and bitsandbytes_4bit.tiled_unavailable(device) is None
+    return fits and bitsandbytes_tiles.supports(*shape) and bitsandbytes_tiles.unavailable(device) is None
 
 
 def _scales(layer: Quantized, parts: Mapping[str, Tensor]) -> Tensor:
