@@ -17,7 +17,7 @@ from mistral_cli.settings.load import load_settings
 from mistral_cli.settings.options import SAMPLING
 from mistral_cli.settings.places import places
 from mistral_cli.text.messages import build_conversation
-from mistral_cli.weights.hub import default_model, resolve
+from mistral_cli.weights.hub import default_model, full_name, resolve
 from mistral_cli.weights.quantized_cache import FOLDER, QuantizedCache
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def load(  # noqa: PLR0913 (the options of a model)
     ``mistralai/Mistral-7B-Instruct-v0.3`` if that is on the disk, else the small built-in guide; ``llm.info`` tells.
 
     Args:
-        model: a folder, a hub id that was fetched before (``mistral pull ID``), or ``builtin``.
+        model: a folder, a hub id that was fetched before (``mistral pull ID``) or its short name (``7b``), or ``builtin``.
         backend: native, our own engine, or hf, transformers; by default our own for Mistral and Mixtral, else hf.
         dtype: bfloat16, float16, float32 or float64; by default what the checkpoint has.
         device: cpu, cuda, cuda:N or mps; by default the fastest there is.
@@ -99,7 +99,7 @@ def load(  # noqa: PLR0913 (the options of a model)
     settings = load_settings({**which, **how})
     for text in settings.warnings:
         warnings.warn(text, stacklevel=2)
-    name = settings.model or default_model()
+    name = full_name(settings.model or default_model())
     path = resolve(name, revision=settings.revision)
     loaded = load_backend(
         choose_backend(path, settings.backend).backend,
@@ -108,7 +108,7 @@ def load(  # noqa: PLR0913 (the options of a model)
         dtype=settings.dtype,
         device=settings.device,
         context=settings.context,
-        template=settings.template,
+        template=settings.chat_template,
         quantize=settings.quantize,
         kv=settings.kv,
         batch=settings.batch,

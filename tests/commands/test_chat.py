@@ -26,7 +26,7 @@ def test_without_a_terminal_it_refuses_and_names_gen(stdin: Stdin, is_terminal: 
 
 
 def test_a_base_model_is_refused() -> None:
-    with pytest.raises(UsageError, match=r"base model.*mistral gen.*--template"):
+    with pytest.raises(UsageError, match=r"base model.*mistral gen.*--chat-template"):
         run_chat(
             load_settings(),
             fake_console(terminal=True),

@@ -110,8 +110,8 @@ def test_raw_text_has_no_template(tokens) -> None:
 
 
 def test_another_template_can_be_asked_for(tokens) -> None:
-    outcome = tokens("Hello", "--template", "v2")
-    assert outcome.out.startswith("v2 (--template v2)\n")
+    outcome = tokens("Hello", "--chat-template", "v2")
+    assert outcome.out.startswith("v2 (--chat-template v2)\n")
 
 
 def test_a_base_models_tokenizer_sends_the_text_as_it_is_and_says_so(tokens, tmp_path: Path) -> None:
@@ -141,7 +141,7 @@ def test_a_model_is_named_as_everywhere(capfd: pytest.CaptureFixture[str], type_
         (("--messages", "-", "text"), b"[]", 2, "TEXT and --messages"),
         (("--messages", "-", "-s", "x"), b"[]", 2, "--system and --messages"),
         (("text", "--model", "builtin"), b"", 2, "--tokenizer is given, and a model too"),
-        (("text", "--template", "v99"), b"", 2, "v99"),
+        (("text", "--chat-template", "v99"), b"", 2, "v99"),
         (("text", "--raw", "-s", "x"), b"", 2, "system prompt"),
     ],
 )

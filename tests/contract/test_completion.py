@@ -31,7 +31,7 @@ def _complete(line: str) -> set[str]:
     [
         ("mistral ge", {"gen"}),
         ("mistral --ver", {"--version"}),
-        ("mistral gen --temp", {"--temperature", "--template"}),
+        ("mistral gen --temp", {"--temperature"}),
         ("mistral gen --order temperature-l", {"temperature-last"}),
         ("mistral chat --sys", {"--system", "--system-file"}),
     ],

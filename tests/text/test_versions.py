@@ -227,7 +227,7 @@ def test_the_template_flag_overrides_a_base_model(tmp_path: Path) -> None:
     copy_as("v3", tmp_path / "tokenizer.model")
     write_json(tmp_path / "tokenizer_config.json", {})
     tokenizer = load_tokenizer(tmp_path, template="v2")
-    assert (tokenizer.version, tokenizer.is_base, tokenizer.found_by) == ("v2", False, "--template v2")
+    assert (tokenizer.version, tokenizer.is_base, tokenizer.found_by) == ("v2", False, "--chat-template v2")
     assert encode_chat(tokenizer, QUESTION).ids == encode_chat(load_tokenizer(OFFICIAL["v2"]), QUESTION).ids
 
 
@@ -235,7 +235,7 @@ def test_the_template_flag_overrides_a_base_model(tmp_path: Path) -> None:
     ("content", "asked"), [("v3", "v1"), ("v1", "v3"), ("v3", "v7"), ("v3", "v3-tekken"), ("v3-tekken", "v11")]
 )
 def test_a_template_that_the_tokenizer_cannot_write_is_refused(content: str, asked: str) -> None:
-    with pytest.raises(UsageError, match=f"--template {asked} does not fit"):
+    with pytest.raises(UsageError, match=f"--chat-template {asked} does not fit"):
         load_tokenizer(OFFICIAL[content], template=asked)
 
 

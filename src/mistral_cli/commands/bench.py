@@ -78,7 +78,7 @@ def bench(
     ] = False,
     model: opt.ModelOption = None,
     revision: opt.RevisionOption = None,
-    template: opt.TemplateOption = None,
+    chat_template: opt.ChatTemplateOption = None,
     dtype: opt.DtypeOption = None,
     quantize: opt.QuantizeOption = None,
     kv: opt.KvOption = None,

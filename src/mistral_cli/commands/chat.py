@@ -33,7 +33,7 @@ def chat(
     script: opt.ScriptOption = None,
     model: opt.ModelOption = None,
     revision: opt.RevisionOption = None,
-    template: opt.TemplateOption = None,
+    chat_template: opt.ChatTemplateOption = None,
     backend: opt.BackendOption = None,
     dtype: opt.DtypeOption = None,
     quantize: opt.QuantizeOption = None,
@@ -92,7 +92,7 @@ def run_chat(
     backend = load(settings, console)
     if backend.info.is_base:
         message = f"{backend.info.name} is a base model without a chat template, so it cannot chat."
-        raise UsageError(message, "`mistral gen` goes on from a prompt; --template VERSION forces a template.")
+        raise UsageError(message, "`mistral gen` goes on from a prompt; --chat-template VERSION forces a template.")
     read = script or _keyboard(console, keeper)
     _talk(settings, console, backend, keeper, conversation, read=read, load=load)
 

@@ -38,7 +38,7 @@ def gen(
     batch: opt.BatchOption = None,
     model: opt.ModelOption = None,
     revision: opt.RevisionOption = None,
-    template: opt.TemplateOption = None,
+    chat_template: opt.ChatTemplateOption = None,
     backend: opt.BackendOption = None,
     dtype: opt.DtypeOption = None,
     quantize: opt.QuantizeOption = None,

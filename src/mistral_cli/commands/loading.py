@@ -26,9 +26,9 @@ def open_backend(settings: Settings, console: Console, prompt: Prompt | None = N
         ModelNotFoundError, CheckpointError, OutOfMemoryError, UsageError: as ``find_or_offer`` and ``load_backend`` do.
     """
     from mistral_cli.commands.pull import find_or_offer
-    from mistral_cli.weights.hub import default_model
+    from mistral_cli.weights.hub import default_model, full_name
 
-    name = settings.model or default_model()
+    name = full_name(settings.model or default_model())
     path = find_or_offer(name, settings.revision, console)
     if settings.model is None:
         _say_what_was_chosen(name, console)
@@ -69,7 +69,7 @@ def _refuse_too_long(prompt: Prompt, path: Path, settings: Settings) -> None:
     texts = [prompt] if isinstance(prompt, str) else [message.content for message in prompt]
     if sum(map(len, texts)) < most:  # a token is a character or more, nearly always
         return
-    tokenizer = load_tokenizer(path, template=settings.template)
+    tokenizer = load_tokenizer(path, template=settings.chat_template)
     count, is_bound = sum(map(tokenizer.fewest_tokens, texts)), True
     if count < most and not tokenizer.is_base:
         count, is_bound = len(encode_prompt(tokenizer, prompt).ids), False
@@ -101,7 +101,7 @@ def _load(name: str, path: Path, settings: Settings, which: str, console: Consol
         dtype=settings.dtype,
         device=settings.device,
         context=settings.context,
-        template=settings.template,
+        template=settings.chat_template,
         quantize=settings.quantize,
         kv=settings.kv,
         batch=settings.batch if settings.lines else None,

@@ -97,9 +97,14 @@ ModelOption = Annotated[
 RevisionOption = Annotated[
     str | None, _text("--revision", panel=MODEL, metavar="NAME", text="Branch, tag or commit of a hub id.")
 ]
-TemplateOption = Annotated[
+ChatTemplateOption = Annotated[
     str | None,
-    _text("--template", panel=MODEL, metavar="VERSION", text="Chat template to use instead of the model's: v1 … v13."),
+    _text(
+        "--chat-template",
+        panel=MODEL,
+        metavar="VERSION",
+        text="Chat template to use instead of the model's: v1 … v13.",
+    ),
 ]
 BackendOption = Annotated[
     Literal["native", "hf"] | None,

@@ -41,7 +41,7 @@ def perplexity(
     limit: Annotated[int | None, typer.Option(metavar="N", min=2, help="Read the first N tokens only.")] = None,
     model: opt.ModelOption = None,
     revision: opt.RevisionOption = None,
-    template: opt.TemplateOption = None,
+    chat_template: opt.ChatTemplateOption = None,
     dtype: opt.DtypeOption = None,
     quantize: opt.QuantizeOption = None,
     kv: opt.KvOption = None,

@@ -63,7 +63,7 @@ def quant_diff(
     limit: Annotated[int, typer.Option(metavar="N", min=1, help="Prompts at most, from the beginning.")] = 100,
     model: opt.ModelOption = None,
     revision: opt.RevisionOption = None,
-    template: opt.TemplateOption = None,
+    chat_template: opt.ChatTemplateOption = None,
     dtype: opt.DtypeOption = None,
     kv: opt.KvOption = None,
     device: opt.DeviceOption = None,

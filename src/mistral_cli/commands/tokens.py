@@ -62,7 +62,7 @@ def tokens(
     model: opt.ModelOption = None,
     revision: opt.RevisionOption = None,
     tokenizer: TokenizerOption = None,
-    template: opt.TemplateOption = None,
+    chat_template: opt.ChatTemplateOption = None,
     as_object: Annotated[
         bool, typer.Option("--json", help="Print one JSON object: version, ids, pieces.", rich_help_panel=opt.ANSWER)
     ] = False,
@@ -103,11 +103,11 @@ def _load(settings: Settings, tokenizer: str | None) -> Tokenizer:
 
     if tokenizer is None:
         name = settings.model or default_model()
-        return load_tokenizer(resolve(name, revision=settings.revision, weights=False), template=settings.template)
+        return load_tokenizer(resolve(name, revision=settings.revision, weights=False), template=settings.chat_template)
     path = Path(tokenizer)
     if not path.exists():
         raise ModelNotFoundError(f"--tokenizer: there is no file or folder {tokenizer}.", "Check the path.")
-    return load_tokenizer(path, template=settings.template)
+    return load_tokenizer(path, template=settings.chat_template)
 
 
 def _encode(settings: Settings, console: Console, tokenizer: Tokenizer, messages: str | None) -> EncodedPrompt:

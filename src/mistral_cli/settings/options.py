@@ -159,7 +159,7 @@ class Settings:
     # which model, and how it runs
     model: str | None = _option(_path)
     revision: str | None = _option(_text)
-    template: str | None = _option(_text)
+    chat_template: str | None = _option(_text)
     backend: str | None = _option(_one_of("native", "hf"))
     dtype: str | None = _option(_one_of("bfloat16", "float16", "float32", "float64"))
     quantize: str | None = _option(_one_of("none", "nf4", "int8", "int4"))

@@ -67,7 +67,7 @@ def encode_chat(
     if tokenizer.is_base:
         raise UsageError(
             "This is a base model: it has no chat format, it only goes on from text.",
-            "Use mistral gen with plain text, or name the format it was tuned for by --template.",
+            "Use mistral gen with plain text, or name the format it was tuned for by --chat-template.",
         )
     if tokenizer.version == FOREIGN:
         from mistral_cli.text.foreign import encode_foreign  # noqa: PLC0415 (transformers' templates cost 0.7 s)

@@ -152,12 +152,12 @@ def _load_official(file: Path, chat: ChatFiles, template: str | None) -> Tokeniz
     signs = Signs(path=file, pieces=vocabulary.size, controls=controls, tekken=said)
     if template is not None:
         version: str = chosen_version(signs, template)
-        return Tokenizer(vocabulary=vocabulary, version=version, found_by=f"--template {template}", path=file)
+        return Tokenizer(vocabulary=vocabulary, version=version, found_by=f"--chat-template {template}", path=file)
     found, found_by = find_version(signs)
     if chat.is_foreign:
         return _with_template(vocabulary, file, chat)
     if found is None and not chat.is_base:
-        raise CheckpointError(f"{file} is not one of Mistral's tokenizers: {found_by}.", "Name one by --template.")
+        raise CheckpointError(f"{file} is not one of Mistral's tokenizers: {found_by}.", "Name one by --chat-template.")
     return Tokenizer(
         vocabulary=vocabulary, version=found or PLAIN, found_by=found_by, path=file, is_base=chat.is_base, chat=chat
     )
@@ -203,7 +203,7 @@ def _load_converted(file: Path, chat: ChatFiles) -> Tokenizer:
 def _no_tokenizer(path: Path, template: str | None) -> CheckpointError | UsageError:
     if template is not None and (path / CONVERTED).is_file():
         return UsageError(
-            f"--template {template} needs Mistral's own tokenizer file, and {path} has only {CONVERTED}.",
+            f"--chat-template {template} needs Mistral's own tokenizer file, and {path} has only {CONVERTED}.",
             "Download tokenizer.model or tekken.json too.",
         )
     return CheckpointError(

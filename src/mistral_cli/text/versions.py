@@ -72,7 +72,7 @@ def find_version(signs: Signs) -> tuple[Version | None, str]:
 
 
 def chosen_version(signs: Signs, version: str) -> Version:
-    """Return ``version`` (what ``--template`` asks for) if the tokenizer has what it takes.
+    """Return ``version`` (what ``--chat-template`` asks for) if the tokenizer has what it takes.
 
     Raises:
         UsageError: no such version, or the tokenizer cannot write it.
@@ -84,11 +84,11 @@ def chosen_version(signs: Signs, version: str) -> Version:
         if missing:
             possible = ", ".join(name for name, other in _FORMATS.items() if not _lacks(signs, other))
             raise UsageError(
-                f"--template {version} does not fit {signs.path.name}: {missing}.",
+                f"--chat-template {version} does not fit {signs.path.name}: {missing}.",
                 f"It can write {possible}." if possible else "It can write none of Mistral's formats.",
             )
         return known
-    raise UsageError(f"--template {version} is not a chat format known here.", f"Known are {', '.join(VERSIONS)}.")
+    raise UsageError(f"--chat-template {version} is not a chat format known here.", f"Known are {', '.join(VERSIONS)}.")
 
 
 def _sentencepiece_version(signs: Signs) -> tuple[Version | None, str]:
