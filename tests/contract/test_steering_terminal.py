@@ -50,8 +50,8 @@ def test_an_answer_is_rewound_altered_retried_edited_and_forked(chat: pexpect.sp
     type_line(chat, "/retry temperature=0", r"The KV cache keeps the keys[^\r]*\r\n")
     type_line(chat, "/edit", r"[a-z]\.\r\n")
     type_line(chat, "/fork 1", r"goes on from turn 1: What is a token cache")
-    shown = type_line(chat, "/branches", r"\* 4 +1 turns[^\r]*\r\n")
-    assert len(re.findall(r"1 turns  What is a KV cache\?", shown)) == 3
+    shown = type_line(chat, "/branches", r"\* 4 +1 turn [^\r]*\r\n")
+    assert len(re.findall(r"1 turn  What is a KV cache\?", shown)) == 3
     type_line(chat, "/switch 1", r"keeps the keys[^\r]*\r\n")
     chat.expect(READY)
     chat.send("/exit\r")

@@ -40,7 +40,7 @@ def test_every_turn_is_sent_with_those_before_it_and_the_ids_the_model_wrote() -
         Message(role="assistant", content="First answer.", ids=(0, 1)),
         Message(role="user", content="two"),
     )
-    assert repl.console.out.file.text == "First answer.\nSecond.\n"
+    assert repl.console.out.file.text == "First answer.\n\nSecond.\n\n"
 
 
 def test_an_empty_line_is_ignored() -> None:
@@ -54,7 +54,7 @@ def test_an_empty_answer_is_said_and_not_remembered() -> None:
     repl = _chat("one", "two", backend=backend)
     assert "(empty answer)" in repl.console.err.file.text
     assert backend.prompts[1] == (Message(role="user", content="two"),)
-    assert repl.console.out.file.text == "Now.\n"
+    assert repl.console.out.file.text == "\nNow.\n\n"
 
 
 def test_ctrl_c_in_an_answer_keeps_the_chat_and_the_partial_answer_marked() -> None:
@@ -67,7 +67,7 @@ def test_ctrl_c_in_an_answer_keeps_the_chat_and_the_partial_answer_marked() -> N
     assert (first.answer, first.ids, first.reason) == ("One two ", (0, 1), "cancelled")
     assert second.reason == "stop"
     assert "(stopped)" in repl.console.err.file.text
-    assert repl.console.out.file.text == "One two \nAgain.\n"
+    assert repl.console.out.file.text == "One two \n\nAgain.\n\n"
 
 
 def test_ctrl_c_twice_within_a_second_leaves() -> None:

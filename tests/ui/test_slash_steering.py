@@ -26,7 +26,7 @@ def test_continue_goes_on_from_the_very_ids_and_keeps_the_old_answer_as_a_branch
 
 
 def test_continue_shows_the_whole_answer() -> None:
-    assert out(chat("/continue")).endswith(SAID + " And more.\n")
+    assert out(chat("/continue")).endswith(SAID + " And more.\n\n")
 
 
 def test_an_answer_to_which_nothing_is_added_makes_no_branch() -> None:

@@ -152,6 +152,19 @@ class Console:
         self.clear_status()
         self.out.write(self.out.safe(text) + "\n")
 
+    def rows(self, *lines: str, indent: str = "  ") -> None:
+        """Write lines of a result for people, each wrapped at words where the terminal is narrower; untrusted."""
+        self.clear_status()
+        safe = [part for line in lines for part in self.out.safe(line).split("\n")]
+        if self.out.is_terminal:
+            safe = [wrapped(line, self.out.columns, indent) for line in safe]
+        self.out.write("".join(f"{line}\n" for line in safe))
+
+    def gap(self) -> None:
+        """Leave a blank line on a terminal: what comes next stands apart."""
+        if self.out.is_terminal:
+            self.rendered("\n")
+
     def json(self, value: object) -> None:
         """Write one JSON object on a line of its own."""
         self.line(json.dumps(value, ensure_ascii=False))

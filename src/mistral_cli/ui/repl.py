@@ -168,6 +168,8 @@ class Repl:
                 self.console.stats(stats_line(done, self.backend.info.quantization, self.backend.info.kv))
             if self.is_strict and cancel.is_set():
                 raise KeyboardInterrupt
+        if done is not None and not self.is_strict:
+            self.console.gap()
 
     def _remember(self, job: _Job, done: Done) -> None:
         """Put the turn into the tree, and stand there; an empty answer is none."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mistral_cli.chat.turn import MARKS
-from mistral_cli.ui.slash.row import SlashCommand, excerpt, last_turn, whole_number
+from mistral_cli.ui.slash.row import SlashCommand, excerpt, last_turn, show_turn, turns_of, whole_number
 
 if TYPE_CHECKING:
     from mistral_cli.ui.repl import Repl
@@ -25,14 +25,14 @@ def _branches(repl: Repl, _words: str) -> None:
     """List the end of each branch; the one where the talk stands is marked."""
     last_turn_or_any(repl)
     tree, here = repl.conversation, {turn.id for turn in repl.conversation.path()}
-    room = max(repl.console.out.columns - 16, 16)
+    room = max(repl.console.out.columns - 20, 16)
     for number, leaf in enumerate(tree.leaves(), start=1):
         mark = "*" if leaf.id == tree.leaf else "+" if leaf.id in here else " "
         depth = len(tree.at(leaf.id).path())
         half = room // 2
         end = f" ({MARKS[leaf.reason]})" if leaf.reason in MARKS else ""
-        line = f"{excerpt(leaf.question, half)} → {excerpt(leaf.answer, half)}{end}"
-        repl.console.line(f"{mark} {number:<3} {depth:>3} turns  {line}")
+        line = f"{excerpt(leaf.question, half)} → {excerpt(leaf.answer, half - len(end))}{end}"
+        repl.console.rows(f"{mark} {number:<3} {turns_of(depth):>8}  {line}")
 
 
 def last_turn_or_any(repl: Repl) -> None:
@@ -47,7 +47,7 @@ def _switch(repl: Repl, words: str) -> None:
     leaves = repl.conversation.leaves()
     leaf = leaves[whole_number(words, "branch", len(leaves)) - 1]
     repl.stand(repl.conversation.at(leaf.id))
-    repl.console.line(f"> {leaf.question}\n{leaf.answer}")
+    show_turn(repl, leaf)
 
 
 COMMANDS = (

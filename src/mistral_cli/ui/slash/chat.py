@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from mistral_cli.chat.conversation import Conversation
 from mistral_cli.errors import UsageError
 from mistral_cli.ui.events import record_line
-from mistral_cli.ui.slash.row import SlashCommand, last_turn, unquoted, whole_number
+from mistral_cli.ui.slash.row import SlashCommand, last_turn, show_turn, unquoted, whole_number
 
 if TYPE_CHECKING:
     from mistral_cli.ui.repl import Repl
@@ -36,7 +36,7 @@ def _new(repl: Repl, _words: str) -> None:
 def _system(repl: Repl, words: str) -> None:
     """Show or set the system prompt; ``none`` removes it. Turns that were said keep theirs on the record."""
     if not words:
-        repl.console.line(repl.conversation.system or "(no system prompt)")
+        repl.console.rows(repl.conversation.system or "(no system prompt)")
         return
     text = "" if words == "none" else unquoted(words)
     repl.stand(replace(repl.conversation, system=text))
@@ -48,7 +48,7 @@ def _show(repl: Repl, words: str) -> None:
     path = repl.conversation.path()
     if words:
         turn = path[whole_number(words, "turn", len(path)) - 1]
-        repl.console.line(f"> {turn.question}\n{turn.answer}")
+        show_turn(repl, turn)
         return
     info, place = repl.backend.info, f"{len(path)} of {len(repl.conversation.turns)} turns on this branch"
     form = info.dtype if info.quantization == "none" else f"{info.quantization} and {info.dtype}"
@@ -62,7 +62,7 @@ def _show(repl: Repl, words: str) -> None:
         ("chat", kept),
     )
     for name, value in rows:
-        repl.console.line(f"{name:<8} {value}")
+        repl.console.rows(f"{name:<8} {value}", indent=" " * 9)
 
 
 def _stats(repl: Repl, words: str) -> None:
@@ -73,7 +73,7 @@ def _stats(repl: Repl, words: str) -> None:
         repl.console.notice(f"Statistics after each answer: {words}.")
         return
     turn = last_turn(repl)
-    repl.console.line(record_line(turn))
+    repl.console.rows(record_line(turn))
 
 
 def _tokens(repl: Repl, words: str) -> None:
@@ -86,7 +86,7 @@ def _tokens(repl: Repl, words: str) -> None:
         used = repl.backend.count((*said, replace(last, prefix=True)))  # no chat format ends with a finished answer
     else:
         used = 0
-    repl.console.line(f"{used:,} of {total:,} tokens ({used / total:.0%}); {total - used:,} are left")
+    repl.console.rows(f"{used:,} of {total:,} tokens ({used / total:.0%}); {total - used:,} are left")
 
 
 def _multiline(repl: Repl, _words: str) -> None:
@@ -103,7 +103,7 @@ def _model(repl: Repl, words: str) -> None:
     """Show the model, or load another one for the next question."""
     if not words:
         info = repl.backend.info
-        repl.console.line(f"{info.name} ({info.path})")
+        repl.console.rows(f"{info.name} ({info.path})")
         return
     if repl.load is None:
         raise UsageError("No other model can be loaded here.", "Leave, and start with --model.")

@@ -70,19 +70,18 @@ def complete_pairs(_repl: Repl, typed: str) -> list[str]:
 def _set(repl: Repl, words: str) -> None:
     name, _, value = words.replace("=", " ", 1).partition(" ")
     if not name:
-        for known in NAMES:
-            repl.console.line(_row(repl, known))
+        repl.console.rows(*(_row(repl, known) for known in NAMES), indent=" " * 4)
         return
     field = _field(name)
     if value.strip():
         repl.params = repl.params.with_values(dict([read_value(name, value.strip())]))
-    repl.console.line(_row(repl, field))
+    repl.console.rows(_row(repl, field), indent=" " * 4)
 
 
 def _row(repl: Repl, name: str) -> str:
     value = getattr(repl.params, name)
     shown = "none" if value in (None, (), {}) else f"{value:g}" if isinstance(value, float) else f"{value}"
-    return f"{name:<20}{shown:<12} {_range(name)}".rstrip()
+    return f"{name:<20}{shown:<18} {_range(name)}".rstrip()
 
 
 def _range(name: str) -> str:

@@ -6,7 +6,9 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mistral_cli.chat.turn import MARKS
 from mistral_cli.errors import UsageError
+from mistral_cli.ui.wrap import cells
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -73,7 +75,38 @@ def last_turn(repl: Repl) -> Turn:
     return path[-1]
 
 
+def show_turn(repl: Repl, turn: Turn) -> None:
+    """Show a turn again as it was shown when it came: the question, the answer, how it ended."""
+    repl.console.rows(f"> {turn.question}")
+    writer = repl.open_writer(repl.console)
+    writer.push(turn.answer)
+    writer.finish()
+    if turn.reason in MARKS:
+        repl.console.notice(f"({MARKS[turn.reason]})")
+
+
 def excerpt(text: str, columns: int) -> str:
-    """Return the beginning of a text on one line of at most ``columns``."""
-    line = " ".join(text.split())
-    return line if len(line) <= columns else line[: max(columns - 1, 1)] + "…"
+    """Return the beginning of a text on one line of at most ``columns`` cells."""
+    most = 4 * max(columns, 1)
+    line = " ".join(text[:most].split())
+    if cells(line) <= columns and len(text) <= most:
+        return line
+    while cells(line) > max(columns - 1, 1):
+        line = line[:-1]
+    return line + "…"
+
+
+def ending(text: str, columns: int) -> str:
+    """Return the end of a text on one line of at most ``columns`` cells."""
+    line = text[-columns - 1 :].replace("\n", "⏎").replace("\t", " ")
+    if cells(line) <= columns:
+        return line
+    shown = line[-columns:]
+    while cells(shown) > max(columns - 1, 1):
+        shown = shown[1:]
+    return "…" + shown
+
+
+def turns_of(count: int) -> str:
+    """Return ``1 turn``, ``2 turns``."""
+    return f"{count:,} turn{'s' * (count != 1)}"

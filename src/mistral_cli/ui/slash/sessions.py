@@ -8,7 +8,7 @@ from mistral_cli.chat.conversation import Conversation
 from mistral_cli.chat.names import check_name
 from mistral_cli.chat.search import search
 from mistral_cli.errors import UsageError
-from mistral_cli.ui.slash.row import SlashCommand, excerpt, unquoted
+from mistral_cli.ui.slash.row import SlashCommand, excerpt, show_turn, turns_of, unquoted
 
 if TYPE_CHECKING:
     from mistral_cli.chat.session import Session
@@ -50,8 +50,8 @@ def _open(repl: Repl, words: str) -> None:
     repl.begin_session(conversation, session)
     path = conversation.path()
     if path:
-        repl.console.line(f"> {path[-1].question}\n{path[-1].answer}")
-    repl.console.notice(f"{session.name}: {len(path)} turns on this branch.")
+        show_turn(repl, path[-1])
+    repl.console.notice(f"{session.name}: {turns_of(len(path))} on this branch.")
 
 
 def _sessions(repl: Repl, words: str) -> None:
@@ -61,7 +61,7 @@ def _sessions(repl: Repl, words: str) -> None:
     here = repl.keeper.session
     for session in shown:
         mark = "*" if here is not None and session.id == here.id else " "
-        repl.console.line(f"{mark} {session.changed[:10]}  {session.turns:>4} turns  {session.name}")
+        repl.console.rows(f"{mark} {session.changed[:10]}  {turns_of(session.turns):>9}  {session.name}", indent="    ")
     if len(shown) < len(sessions):
         repl.console.notice(f"{len(sessions) - len(shown):,} older ones: /sessions all")
     elif not sessions:
@@ -74,7 +74,7 @@ def _search(repl: Repl, words: str) -> None:
         raise UsageError("/search has no words.")
     hits = search(_store(repl), unquoted(words))
     for hit in hits:
-        repl.console.line(f"{hit.session}: {excerpt(hit.question, 40)}\n    {hit.excerpt}")
+        repl.console.rows(f"{hit.session}: {excerpt(hit.question, 40)}", f"    {hit.excerpt}", indent="    ")
     repl.console.notice(f"{len(hits)} found. /open NAME goes on with a chat." if hits else "Nothing was found.")
 
 
@@ -87,7 +87,7 @@ def _delete(repl: Repl, words: str) -> None:
     if not is_forced:
         if repl.is_strict or not repl.console.can_ask:
             raise UsageError("Nobody can be asked whether to delete it.", "/delete! does.")
-        if not repl.console.ask(f"Delete {session.name}, {session.turns} turns?"):
+        if not repl.console.ask(f"Delete {session.name}, {turns_of(session.turns)}?"):
             return
     store.delete(session.id)
     if repl.keeper.session is not None and repl.keeper.session.id == session.id:

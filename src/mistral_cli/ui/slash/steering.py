@@ -9,14 +9,14 @@ from mistral_cli.chat.steering import Writer, first, known_tokens, place_of, who
 from mistral_cli.contract import TokenInfo
 from mistral_cli.errors import UsageError
 from mistral_cli.ui.confidence import confidence
-from mistral_cli.ui.slash.row import SlashCommand, is_quoted, last_turn, unquoted, whole_number
+from mistral_cli.ui.slash.row import SlashCommand, ending, is_quoted, last_turn, unquoted, whole_number
 
 if TYPE_CHECKING:
     from mistral_cli.chat.steering import Beginning
     from mistral_cli.ui.repl import Repl
 
 _TAIL = 60
-"""Characters before a rewound place that are shown."""
+"""Cells before a rewound place that are shown."""
 
 
 def _place(repl: Repl) -> Beginning:
@@ -53,8 +53,7 @@ def _back(repl: Repl, words: str) -> None:
     else:
         count = len(kept) - whole_number(words, "number of tokens to go back", len(kept), usual=1)
     repl.place = first(tokens, count)
-    shown = repl.place.text[-_TAIL:]
-    repl.console.line(f"{'…' if len(repl.place.text) > _TAIL else ''}{shown}▏")
+    repl.console.line(f"{ending(repl.place.text, min(_TAIL, repl.console.out.columns - 2))}▏")
     if tokens[count].top:
         _list(repl, tokens[count])
     repl.console.notice('/continue goes on from here, /alt K with the K-th of these, /insert "words" with yours.')
