@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import difflib
 import os
-import re
-import tomllib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,10 +11,13 @@ from mistral_cli.errors import UsageError
 from mistral_cli.limits import LIMITS
 from mistral_cli.settings.options import ONE_OF_TWO, OPTIONS, Settings
 from mistral_cli.settings.places import PREFIX, places
+from mistral_cli.settings.toml_file import read_toml
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from pathlib import Path
+
+    from mistral_cli.settings.toml_file import TomlFile
 
 CONFIG_NAME = "config.toml"
 
@@ -46,7 +47,7 @@ def load_settings(flags: Mapping[str, object] | None = None, environ: Mapping[st
     for layer in layers:
         _drop_what_is_replaced(layer, values, origins)
         for name, value in layer.values.items():
-            values[name] = _read(name, value, layer.origin(name))
+            values[name] = read_option(name, value, layer.origin(name))
             origins[name] = layer.origin(name)
     warnings = [text for layer in layers for text in layer.warnings]
     warnings += [
@@ -55,7 +56,12 @@ def load_settings(flags: Mapping[str, object] | None = None, environ: Mapping[st
     return Settings(**values, origins=origins, warnings=tuple(warnings))  # type: ignore[arg-type]
 
 
-def _read(name: str, value: object, origin: str) -> object:
+def read_option(name: str, value: object, origin: str) -> object:
+    """Return the value of the option ``name`` that ``origin`` gives.
+
+    Raises:
+        UsageError: it is none; the message begins with ``origin``.
+    """
     try:
         result = OPTIONS[name].metadata["read"](value)
     except ValueError as error:
@@ -107,29 +113,16 @@ def _environment_layer(environ: Mapping[str, str]) -> _Layer:
 
 def _config_layer(path: Path) -> _Layer:
     try:
-        text = path.read_bytes().decode("utf-8-sig")
-        table = tomllib.loads(text)
+        file = read_toml(path)
     except FileNotFoundError:
         return _Layer(values={}, origin=str)
-    except tomllib.TOMLDecodeError as error:
-        line = re.search(r"at line (\d+)", str(error))
-        where = line[1] if line else str(text.count("\n") + 1)
-        raise UsageError(f"{path}:{where}: not TOML: {error}.") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} cannot be read: {error}.") from None
-
-    def origin(name: str) -> str:
-        return f"{path}:{_line_of(name, text)}: {name}"
-
-    warnings = tuple(_unknown(origin(name), list(OPTIONS)) for name in table if name not in OPTIONS)
-    known = {name: value for name, value in table.items() if name in OPTIONS}
-    return _Layer(values=known, origin=origin, warnings=warnings)
+    known = {name: value for name, value in file.table.items() if name in OPTIONS}
+    return _Layer(values=known, origin=file.origin, warnings=unknown_keys(file, OPTIONS))
 
 
-def _line_of(key: str, text: str) -> int:
-    """Return the line where ``key`` is set; tomllib does not tell."""
-    found = re.search(rf"""^[ \t]*\[*[ \t]*["']?{re.escape(key)}["']?[ \t]*[=.\]]""", text, re.MULTILINE)
-    return text.count("\n", 0, found.start()) + 1 if found else 1
+def unknown_keys(file: TomlFile, known: Collection[str]) -> tuple[str, ...]:
+    """Return a warning for each key of a file that is not one of ``known``."""
+    return tuple(_unknown(file.origin(name), list(known)) for name in file.table if name not in known)
 
 
 def _unknown(origin: str, names: list[str]) -> str:

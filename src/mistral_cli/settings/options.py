@@ -159,6 +159,7 @@ class Settings:
     # which model, and how it runs
     model: str | None = _option(_path)
     revision: str | None = _option(_text)
+    model_folders: tuple[str, ...] = _option(_paths, ())
     chat_template: str | None = _option(_text)
     backend: str | None = _option(_one_of("native", "hf"))
     dtype: str | None = _option(_one_of("bfloat16", "float16", "float32", "float64"))
@@ -183,6 +184,7 @@ class Settings:
     stop: tuple[str, ...] = _option(_stops, ())
     order: str | None = _option(_one_of("temperature-first", "temperature-last"))
     logprobs: int | None = _option(_whole)
+    watchdog: bool | None = _option(_switch)
     # where a chat is kept
     resume: str | None = _option(_text)
     store: bool = _option(_switch, True)
@@ -208,7 +210,7 @@ class Settings:
 
 
 OPTIONS: Final = {option.name: option for option in fields(Settings) if "read" in option.metadata}
-SAMPLING: Final = (*(name for name in OPTIONS if name in LIMITS), "logit_bias", "stop", "order")
+SAMPLING: Final = (*(name for name in OPTIONS if name in LIMITS), "logit_bias", "stop", "order", "watchdog")
 """The options that are fields of ``SamplingParams``."""
 ONE_OF_TWO: Final = (("system", "system_file"),)
 """Options that replace each other: the stronger place wins; both in one place is an error."""
