@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from mistral_cli.chat.names import LONGEST, check_name, title
+from mistral_cli.chat.names import check_name, title
 from mistral_cli.errors import UsageError
+from mistral_cli.settings.names import LONGEST
 
 
 @pytest.mark.parametrize("name", ["a", "Ein Gespräch", "注意力", "v0.3", "x" * LONGEST, "_", "console"])

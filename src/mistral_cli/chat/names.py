@@ -8,16 +8,15 @@ import unicodedata
 from typing import TYPE_CHECKING, Final
 
 from mistral_cli.errors import UsageError
+from mistral_cli.settings.names import problem_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
 LAST: Final = "last"
 """Names the chat that was talked in last, so that no chat can be called so."""
-LONGEST: Final = 80
 TITLE_WORDS: Final = 6
 TITLE_LENGTH: Final = 40
-_RESERVED: Final = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 
 
 def check_name(name: str) -> str:
@@ -36,17 +35,9 @@ def check_name(name: str) -> str:
 
 def _problem(name: str) -> str:
     """Return what is wrong with a name, or nothing."""
-    rows = (
-        (not name.strip(), "it is empty"),
-        (len(name) > LONGEST, f"it has {len(name)} characters, and {LONGEST} is the most"),
-        (name != name.strip() or name.endswith("."), "it begins or ends with a blank, or ends with a dot"),
-        (name.startswith(("-", ".")), "it begins with a dash or a dot"),
-        (bool(set(name) & set('/\\<>:"|?*')), "it holds a character that file names cannot"),
-        (not name.isprintable(), "it holds characters that cannot be seen"),
-        (bool(_RESERVED.fullmatch(name)), "some systems keep it for a device"),
-        (name.casefold() == LAST, "it means the chat that was talked in last"),
-    )
-    return next((reason for is_wrong, reason in rows if is_wrong), "")
+    if name.casefold() == LAST:
+        return "it means the chat that was talked in last"
+    return problem_of(name)
 
 
 def title(question: str) -> str:
