@@ -104,10 +104,9 @@ def test_a_weight_quantized_piece_by_piece_is_quantized_as_a_whole(monkeypatch: 
 def test_tiles_are_what_bitsandbytes_packs_and_go_back() -> None:
     codes, state = bitsandbytes_library.functional().quantize_4bit(drawn(96, 128), blocksize=64, quant_type="nf4")
     tiles = bitsandbytes_tiles.to_tiles(codes, (96, 128))
+    assert torch.equal(bitsandbytes_tiles.from_tiles(tiles), codes.view(96, 64))
     packed, _ = bitsandbytes_library.functional()._convert_weight_packed_for_cpu(codes.clone(), state)
     assert torch.equal(tiles, packed)
-    apart = torch.stack((codes.flatten() >> 4, codes.flatten() & 0xF), -1).view(96, 128)
-    assert torch.equal(bitsandbytes_tiles.from_tiles(tiles), apart)
 
 
 @pytest.mark.parametrize("rows", [1, 5, 64])
@@ -120,12 +119,29 @@ def test_the_tiled_product_is_that_of_the_operator(rows: int) -> None:
         assert torch.equal(layer(x), layer._multiply_by_operator(x))
 
 
+def test_many_rows_meet_the_weights_as_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    layer, x = bitsandbytes_tiles.quantize(drawn(*SHAPE), CPU, torch.bfloat16), drawn(2, 150, SHAPE[1], seed=4)
+    if bitsandbytes_library.has_tiles():
+        assert torch.equal(layer(x), functional.linear(x, layer.dequantize(torch.bfloat16)))
+        assert relative(layer(x), layer._multiply_by_operator(x)) < 5e-3
+        monkeypatch.setattr(bitsandbytes_tiles, "_PIECE", 64)  # the last piece is smaller
+        assert relative(layer(x), layer._multiply_by_operator(x)) < 5e-3
+
+
+def test_many_rows_of_another_release_are_left_to_its_product(monkeypatch: pytest.MonkeyPatch) -> None:
+    layer, x = bitsandbytes_tiles.quantize(drawn(*SHAPE), CPU, torch.bfloat16), drawn(300, SHAPE[1], seed=4)
+    if bitsandbytes_library.has_tiles():
+        monkeypatch.setattr(bitsandbytes_library, "dequantizer", lambda: None)
+        assert torch.equal(layer(x), layer._multiply_by_operator(x))
+
+
 def test_tiles_are_computed_without_importing_bitsandbytes() -> None:
     program = (
         "import sys, torch; from mistral_cli.weights import bitsandbytes_library, bitsandbytes_tiles as four\n"
         "if bitsandbytes_library.has_tiles():\n"
         "    parts = {'tiles': torch.zeros(32, 32).byte(), 'scales': torch.zeros(1, 32).bfloat16()}\n"
-        "    four.TiledLinear4bit((32, 64), parts)(torch.ones(1, 64).bfloat16())\n"
+        "    for rows in (1, 300):\n"
+        "        four.TiledLinear4bit((32, 64), parts)(torch.ones(rows, 64).bfloat16())\n"
         "print('bitsandbytes' in sys.modules)"
     )
     said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

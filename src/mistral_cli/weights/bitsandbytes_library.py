@@ -59,6 +59,22 @@ def tiled_product() -> Callable[..., None] | None:
 
 
 @functools.cache
+def dequantizer() -> Callable[..., None] | None:
+    """Return what makes numbers in bfloat16 of NF4, called as ``tiled_product`` is (``ops.py``, ``dequantize_4bit``).
+
+    Its arguments: the addresses of codes (two a byte), scales in float32 and the result; weights a scale, outputs,
+    inputs.
+    """
+    if not importlib.metadata.version("bitsandbytes").startswith(_READ):
+        return None
+    convert = getattr(_library(), "cdequantize_blockwise_cpu_nf4_bf16", None)
+    if convert is None:
+        return None
+    convert.argtypes, convert.restype = [*[ctypes.c_void_p] * 3, *[ctypes.c_longlong] * 3], None
+    return cast("Callable[..., None]", convert)
+
+
+@functools.cache
 def functional() -> Any:
     """Import bitsandbytes and return its functions; its operators are under ``torch.ops.bitsandbytes`` then."""
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from mistral_cli.kernels.schemes import NF4
 from mistral_cli.weights import bitsandbytes_4bit
@@ -24,6 +25,11 @@ if TYPE_CHECKING:
 
 TILE = 32
 """Outputs of a tile."""
+
+_MANY = 256
+"""Rows from which on it is faster to make numbers of the weights and to multiply those (see ``_multiply_many``)."""
+_PIECE = 16 * TILE
+"""Outputs that become numbers at once: few enough to stay in the processor's cache."""
 
 
 class TiledLinear4bit(FrozenLinear):
@@ -41,6 +47,8 @@ class TiledLinear4bit(FrozenLinear):
         if product is None:
             return self._multiply_by_operator(x)
         rows = x.reshape(-1, self.in_features).to(torch.bfloat16).contiguous()
+        if len(rows) >= _MANY and library.dequantizer() is not None:
+            return self._multiply_many(rows).view(*x.shape[:-1], self.out_features).to(x.dtype)
         result = torch.empty(*x.shape[:-1], self.out_features, dtype=torch.bfloat16)
         product(
             len(rows),
@@ -56,6 +64,15 @@ class TiledLinear4bit(FrozenLinear):
         )
         return result.to(x.dtype)
 
+    def _multiply_many(self, rows: Tensor) -> Tensor:
+        """Map (N, inputs) to (N, outputs) by torch's product of bfloat16.
+
+        A product of tiles makes the numbers anew for every few rows. Here they are made once, piece by piece (512 rows
+        of 4096 × 4096 on two cores: 49 ms, of which 8 for the numbers, against 60; 4096 × 14336: 172 against 213).
+        """
+        pieces = zip(torch.split(self.tiles, _PIECE), torch.split(self.scales, _PIECE, 1), strict=True)
+        return torch.cat([functional.linear(rows, _numbers(tiles, scales)) for tiles, scales in pieces], 1)
+
     def _multiply_by_operator(self, x: Tensor) -> Tensor:
         library.functional()
         shape = (self.out_features, self.in_features)
@@ -67,9 +84,22 @@ class TiledLinear4bit(FrozenLinear):
 
     def dequantize(self, dtype: torch.dtype = torch.float32) -> Tensor:
         """Return the weights as numbers, (outputs, inputs)."""
-        codes = from_tiles(self.tiles)  # (outputs, inputs)
-        levels = torch.tensor(NF4.levels)[codes.int()].view(self.out_features, -1, BLOCK)
-        return (levels * self.scales.T.float().unsqueeze(-1)).flatten(1).to(dtype)
+        library.functional()
+        scales, shape = self.scales.T.float().flatten(), (self.out_features, self.in_features)
+        numbers: Tensor = torch.ops.bitsandbytes.dequantize_4bit.default(
+            from_tiles(self.tiles), scales, BLOCK, NF4.name, shape, dtype
+        )
+        return numbers
+
+
+def _numbers(tiles: Tensor, scales: Tensor) -> Tensor:
+    """Return weights in bfloat16, as ``dequantize`` does, without the import of bitsandbytes."""
+    convert, codes, by_output = library.dequantizer(), from_tiles(tiles), scales.T.float().contiguous()
+    outputs, inputs = len(tiles), tiles.shape[1] * 2
+    numbers = torch.empty(outputs, inputs, dtype=torch.bfloat16)
+    assert convert is not None  # noqa: S101 (who calls has asked)
+    convert(codes.data_ptr(), by_output.data_ptr(), numbers.data_ptr(), BLOCK, outputs, inputs)
+    return numbers
 
 
 def to_tiles(codes: Tensor, shape: tuple[int, int]) -> Tensor:
@@ -84,11 +114,12 @@ def to_tiles(codes: Tensor, shape: tuple[int, int]) -> Tensor:
 
 
 def from_tiles(tiles: Tensor) -> Tensor:
-    """Return one code a byte, (outputs, inputs)."""
+    """Return the codes (outputs, inputs / 2) that ``to_tiles`` took, two of them a byte."""
     outputs, half = tiles.shape
-    by_input = tiles.view(outputs // TILE, half, TILE // 2, 2)
-    both = torch.stack((by_input & 0xF, by_input >> 4), 1)  # (tiles, 2, inputs / 2, 16, 2)
-    return both.permute(0, 1, 3, 2, 4).reshape(outputs, half * 2)
+    # two inputs of 16 outputs and of those 16 further: a word each, little-endian as all processors with tiles are
+    words = tiles.view(torch.int16).view(outputs // TILE, half, TILE // 2).transpose(1, 2).contiguous()
+    low, high = (words << 4 & 0xF0) | (words >> 8 & 0xF), (words & 0xF0) | (words >> 12 & 0xF)
+    return torch.stack((low.to(torch.uint8), high.to(torch.uint8)), 1).view(outputs, half)
 
 
 def unavailable(device: torch.device) -> str | None:

@@ -6,7 +6,16 @@ from pathlib import Path
 
 from mistral_cli.errors import CheckpointError, ModelNotFoundError, UsageError
 from mistral_cli.weights import hub_cache
-from mistral_cli.weights.hub_names import BUILTIN, DEFAULT_MODEL, KNOWN_MODELS, check_id, check_revision, find_closest
+from mistral_cli.weights.hub_names import (
+    ALIASES,
+    BUILTIN,
+    DEFAULT_MODEL,
+    KNOWN_MODELS,
+    check_id,
+    check_revision,
+    find_closest,
+    model_of,
+)
 
 __all__ = [
     "BUILTIN",
@@ -15,6 +24,7 @@ __all__ = [
     "builtin_path",
     "default_model",
     "find_folder",
+    "full_name",
     "is_cached",
     "resolve",
 ]
@@ -38,11 +48,17 @@ def default_model() -> str:
     return DEFAULT_MODEL if snapshot and not hub_cache.find_missing(snapshot) else BUILTIN
 
 
+def full_name(name: str) -> str:
+    """Return the hub id that a short name (``7b``) stands for; any other name, and a folder's, as it is."""
+    model = model_of(name)
+    return name if model is None or Path(name).is_dir() else model
+
+
 def resolve(name: str, *, revision: str | None = None, weights: bool = True) -> Path:
     """Return the folder of the model called ``name``, from this disk alone.
 
     Args:
-        name: an existing folder, ``builtin``, or a hub id that was fetched before.
+        name: an existing folder, ``builtin``, or a hub id that was fetched before, or its short name.
         revision: a branch, tag or commit of a hub id; ``main`` by default.
         weights: False where the config is enough, so that a snapshot without its weights counts.
 
@@ -54,7 +70,7 @@ def resolve(name: str, *, revision: str | None = None, weights: bool = True) -> 
     check_revision(revision)
     folder = builtin_path() if name == BUILTIN else find_folder(name)
     if folder is None:
-        return _resolve_cached(name, revision, weights=weights)
+        return _resolve_cached(full_name(name), revision, weights=weights)
     if revision is not None:
         raise UsageError(f"--revision is {revision}, but {name!a} is a folder, not a hub id.", "Leave it out.")
     return folder
@@ -134,7 +150,7 @@ def _not_cached(repo_id: str, revision: str | None, pull: str) -> NotFetchedErro
     """Return the error for a hub id that is not in the cache: where it looked, the closest name, how to fetch it."""
     wanted = f"{repo_id} at revision {revision}" if revision else repo_id
     where = f"there is no folder of that name here, and it is not in the hub's cache ({hub_cache.cache_folder()})"
-    known = {*KNOWN_MODELS, *hub_cache.cached_ids()}
+    known = {*KNOWN_MODELS, *hub_cache.cached_ids(), *(alias.name for alias in ALIASES)}
     closest = find_closest(repo_id, sorted(known - {repo_id})) if repo_id not in known else None
     suggestion = f"Did you mean {closest}? " if closest else ""
     fetch = f"To fetch it: {pull}" if "/" in repo_id else "" if closest else "A hub id is OWNER/NAME."

@@ -56,6 +56,14 @@ def _read_ref(path: Path) -> str | None:
     return commit if _COMMIT.fullmatch(commit) else None
 
 
+def read_refs(repo: Path) -> dict[str, str]:
+    """Return the branches and tags of a cached repository, each with its commit; those that hold garbage left out."""
+    refs = repo / "refs"
+    paths = sorted(path for path in refs.rglob("*") if path.is_file()) if refs.is_dir() else []
+    commits = {path.relative_to(refs).as_posix(): _read_ref(path) for path in paths}
+    return {name: commit for name, commit in commits.items() if commit}
+
+
 def find_dangling(snapshot: Path) -> Path | None:
     """Return the first link of a snapshot that leads nowhere, or None."""
     return next((path for path in sorted(snapshot.rglob("*")) if path.is_symlink() and not path.exists()), None)
