@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 from mistral_cli.chat.turn import Turn
 from mistral_cli.contract import TokenInfo
@@ -24,6 +25,15 @@ def test_the_surest_look_as_always_and_each_step_otherwise() -> None:
     text, legend = shown.split("\n\n", 1)
     assert text.startswith("Sure \x1b[38;5;75mlikely \x1b[0m\x1b[38;5;214mmaybe \x1b[0m\x1b[1;4;38;5;208mhardly\x1b[0m")
     assert "\x1b[38;5;75m60 to 90 %\x1b[0m" in legend
+
+
+def test_lines_break_at_words_and_styles_do_not_move() -> None:
+    whole = confidence(turn(*TOKENS), is_terminal=True, color=True, can_style=True)
+    narrow = confidence(turn(*TOKENS), is_terminal=True, color=True, can_style=True, columns=12)
+    assert narrow.startswith("Sure \x1b[38;5;75mlikely \x1b[0m\n\x1b[38;5;214mmaybe")
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", narrow)
+    assert max(map(len, plain.split("\n"))) <= 13
+    assert plain.split() == re.sub(r"\x1b\[[0-9;]*m", "", whole).split()
 
 
 def test_without_colour_the_unsure_are_underlined() -> None:

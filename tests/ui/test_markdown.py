@@ -175,6 +175,32 @@ def test_a_table_taller_than_the_screen_loses_and_doubles_no_row() -> None:
     assert shown.count("w") == rows.count("w") - rows.count("row") + 60
 
 
+WIDE = (
+    "| Way | Memory | Speed of them | Use |\n|--|--:|:-:|---|\n| map | pages | fastest | random access |\n| a | | x |\n"
+)
+
+
+@pytest.mark.parametrize("size", [1, 5, 1000])
+def test_rows_of_a_table_whose_words_do_not_fit_into_columns_stand_as_paragraphs(size: int) -> None:
+    shown = _screen(_stream(_pieces(WIDE + "\nEnd.\n", size), columns=20), 20)
+    assert shown == [
+        *("Way: map", "Memory: pages", "Speed of them:", "  fastest", "Use: random access", ""),
+        *("Way: a", "Memory:", "Speed of them: x", "Use:", "", "End."),
+    ]
+
+
+def test_a_table_of_which_there_is_a_header_alone_shows_its_names() -> None:
+    assert _page(WIDE[: WIDE.index("| map")], 20) == ["Way:", "Memory:", "Speed of them:", "Use:"]
+
+
+def test_rows_as_paragraphs_taller_than_the_screen_stand_there_once() -> None:
+    rows = "".join(f"| row{number} | first{number} | second{number} |\n" for number in range(30))
+    text = f"| one | two | three |\n|---|---|---|\n{rows}"
+    shown = _screen(_stream(_pieces(text, 7), columns=20, rows=8), 20, rows=8)
+    assert shown == _page(text, 20)
+    assert re.findall(r"second\d+", "\n".join(shown)) == [f"second{number}" for number in range(30)]
+
+
 def test_a_long_line_of_code_is_one_line_for_whoever_copies_it() -> None:
     line = "x = " + "1 + " * 60 + "1"
     assert line in _stream(_pieces(f"```\n{line}\n```\n", 9), columns=40)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+from bisect import bisect_left
 from typing import TYPE_CHECKING, NamedTuple
 
 from mistral_cli.text.sanitize import Sanitizer
+from mistral_cli.ui.wrap import breaks
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from mistral_cli.chat.turn import Turn
 
 
@@ -30,7 +35,7 @@ _STEPS = (
 _UNKNOWN = _Step(0.0, "not drawn", "2", "2")
 
 
-def confidence(turn: Turn, *, is_terminal: bool, color: bool, can_style: bool) -> str:
+def confidence(turn: Turn, *, is_terminal: bool, color: bool, can_style: bool, columns: int | None = None) -> str:
     """Return the answer tinted, safe to print, and a legend; where nothing can be tinted, each token's probability.
 
     Args:
@@ -38,16 +43,37 @@ def confidence(turn: Turn, *, is_terminal: bool, color: bool, can_style: bool) -
         is_terminal: whether the text must be made safe.
         color: whether colours are wanted.
         can_style: whether the terminal knows more than text.
+        columns: the terminal's, to break lines at words; None: they are left as they are.
     """
     safe = Sanitizer()
     read = safe.push if is_terminal else str
     if not color and not can_style:
         lines = [f"{_percent(token.logprob):>6}  {read(token.text)!r}" for token in turn.tokens]
         return "\n".join(lines) + "\n"
-    tinted = "".join(_styled(read(token.text), _step(token.logprob), color=color) for token in turn.tokens)
+    shown = _broken([read(token.text) for token in turn.tokens], columns)
+    steps_of = (_step(token.logprob) for token in turn.tokens)
+    tinted = "".join(_styled(text, step, color=color) for text, step in zip(shown, steps_of, strict=True))
     steps = (*_STEPS, _UNKNOWN) if any(token.logprob is None for token in turn.tokens) else _STEPS
-    legend = " · ".join(_styled(step.legend, step, color=color) for step in steps)
-    return f"{tinted}\n\n{legend}\n"
+    return f"{tinted.rstrip()}\n\n{_legend(steps, color=color, columns=columns)}\n"
+
+
+def _legend(steps: Sequence[_Step], *, color: bool, columns: int | None) -> str:
+    parts = [part for step in steps for part in ((" · ", _STEPS[0]), (step.legend, step))][1:]
+    words = _broken([text for text, _ in parts], columns)
+    return "".join(_styled(text, step, color=color) for text, (_, step) in zip(words, parts, strict=True))
+
+
+def _broken(texts: list[str], columns: int | None) -> list[str]:
+    """Return texts that follow each other with a newline wherever a line of all of them ends."""
+    whole = "".join(texts)
+    starts = [offset for offset in breaks(whole, columns) if whole[offset - 1] != "\n"] if columns else []
+    broken, at = [], 0
+    for text in texts:
+        inside = starts[bisect_left(starts, at) : bisect_left(starts, at + len(text))]
+        cuts = [0, *(offset - at for offset in inside), len(text)]
+        broken.append("\n".join(text[begin:end] for begin, end in itertools.pairwise(cuts)))
+        at += len(text)
+    return broken
 
 
 def _percent(logprob: float | None) -> str:

@@ -181,9 +181,10 @@ class Rows:
         else:
             self.table.add(line)
 
-    def settle(self, width: int) -> list[Text]:  # noqa: ARG002
-        """Return nothing: a later row may widen a column."""
-        return []
+    def settle(self, width: int) -> list[Text]:
+        """Return nothing where a later row may widen a column; rows that stand as paragraphs are for good."""
+        room = self._room(width)
+        return self._dress(self.table.settle(room)) if self.table is not None and self.table.stacks(room) else []
 
     def live(self, width: int, begun: str = "") -> list[Text]:
         """Return the rows so far, and the begun one below as it is."""

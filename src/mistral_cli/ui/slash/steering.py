@@ -115,7 +115,10 @@ def _confidence(repl: Repl, _words: str) -> None:
     out = repl.console.out
     turn = last_turn(repl)
     _tokens(repl)
-    repl.console.rendered(confidence(turn, is_terminal=out.is_terminal, color=out.color, can_style=out.can_redraw))
+    columns = out.columns if out.is_terminal else None
+    repl.console.rendered(
+        confidence(turn, is_terminal=out.is_terminal, color=out.color, can_style=out.can_redraw, columns=columns)
+    )
 
 
 COMMANDS = (
