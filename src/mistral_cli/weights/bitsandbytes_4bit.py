@@ -13,6 +13,7 @@ from torch import Tensor
 
 from mistral_cli.kernels import library, packing
 from mistral_cli.kernels.schemes import NF4
+from mistral_cli.weights import bitsandbytes_library
 from mistral_cli.weights.bitsandbytes_library import functional
 from mistral_cli.weights.frozen_linear import FrozenLinear
 
@@ -86,6 +87,10 @@ class Linear4bit(FrozenLinear):
             self.codes, self.scales(), self.block, self.kind, self.shape, dtype
         )
         return weight
+
+
+unavailable = bitsandbytes_library.unavailable
+"""Says why this cannot be computed; None where it can."""
 
 
 def supports(outputs: int, inputs: int) -> bool:

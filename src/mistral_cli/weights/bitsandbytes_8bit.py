@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from mistral_cli.weights import bitsandbytes_library
 from mistral_cli.weights.bitsandbytes_library import functional
 from mistral_cli.weights.frozen_linear import FrozenLinear
 
@@ -50,6 +51,10 @@ class Linear8bit(FrozenLinear):
     def dequantize(self, dtype: torch.dtype = torch.float32) -> Tensor:
         """Return the weights as numbers, (outputs, inputs)."""
         return (self.codes * (self.absmax / 127).unsqueeze(1)).to(dtype)
+
+
+unavailable = bitsandbytes_library.unavailable
+"""Says why this cannot be computed; None where it can."""
 
 
 def supports(outputs: int, inputs: int) -> bool:

@@ -6,7 +6,7 @@ which devices, and in which bytes it is kept on disk.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
@@ -15,7 +15,6 @@ from mistral_cli.kernels import packing
 from mistral_cli.weights import (
     bitsandbytes_4bit,
     bitsandbytes_8bit,
-    bitsandbytes_library,
     bitsandbytes_tiles,
     frozen_linear,
     kernel_linear,
@@ -75,6 +74,34 @@ class Method:
     restore: Restore
 
 
+class _Layers(Protocol):
+    """A module that has one kind of ``FrozenLinear``."""
+
+    def unavailable(self, device: torch.device) -> str | None: ...
+    def supports(self, outputs: int, inputs: int) -> bool: ...
+    def nbytes(self, outputs: int, inputs: int) -> int: ...
+    @property
+    def quantize(self) -> Quantize: ...
+    @property
+    def restore(self) -> Restore: ...
+
+
+def _by(layers: _Layers, scheme: str, by: str, devices: tuple[str, ...], layout: str) -> Method:
+    """Return the row of a module's layers."""
+    return Method(
+        scheme=scheme,
+        by=by,
+        devices=devices,
+        layout=layout,
+        unavailable=layers.unavailable,
+        supports=layers.supports,
+        nbytes=layers.nbytes,
+        quantize=layers.quantize,
+        tensors=frozen_linear.parts,
+        restore=layers.restore,
+    )
+
+
 def _by_kernel(scheme: str) -> Method:
     return Method(
         scheme=scheme,
@@ -92,78 +119,15 @@ def _by_kernel(scheme: str) -> Method:
 
 METHODS = (
     _by_kernel("nf4"),
-    Method(
-        scheme="nf4",
-        by="bitsandbytes",
-        devices=("cpu",),
-        layout="nf4-bitsandbytes-tiles-1",
-        unavailable=bitsandbytes_tiles.unavailable,
-        supports=bitsandbytes_tiles.supports,
-        nbytes=bitsandbytes_tiles.nbytes,
-        quantize=bitsandbytes_tiles.quantize,
-        tensors=frozen_linear.parts,
-        restore=bitsandbytes_tiles.restore,
-    ),
-    Method(
-        scheme="nf4",
-        by="bitsandbytes",
-        devices=("cuda", "cpu"),
-        layout="nf4-bitsandbytes-1",
-        unavailable=bitsandbytes_library.unavailable,
-        supports=bitsandbytes_4bit.supports,
-        nbytes=bitsandbytes_4bit.nbytes,
-        quantize=bitsandbytes_4bit.quantize,
-        tensors=frozen_linear.parts,
-        restore=bitsandbytes_4bit.restore,
-    ),
-    Method(
-        scheme="int8",
-        by="bitsandbytes",
-        devices=("cuda",),
-        layout="int8-bitsandbytes-1",
-        unavailable=bitsandbytes_library.unavailable,
-        supports=bitsandbytes_8bit.supports,
-        nbytes=bitsandbytes_8bit.nbytes,
-        quantize=bitsandbytes_8bit.quantize,
-        tensors=frozen_linear.parts,
-        restore=bitsandbytes_8bit.restore,
-    ),
-    Method(
-        scheme="int8",
-        by="torch",
-        devices=("cpu",),
-        layout="int8-torch-1",
-        unavailable=torch_int8.unavailable,
-        supports=torch_int8.supports,
-        nbytes=torch_int8.nbytes,
-        quantize=torch_int8.quantize,
-        tensors=frozen_linear.parts,
-        restore=torch_int8.restore,
-    ),
+    _by(bitsandbytes_tiles, "nf4", "bitsandbytes", ("cpu",), "nf4-bitsandbytes-tiles-1"),
+    _by(bitsandbytes_4bit, "nf4", "bitsandbytes", ("cuda", "cpu"), "nf4-bitsandbytes-1"),
+    _by(bitsandbytes_8bit, "int8", "bitsandbytes", ("cuda",), "int8-bitsandbytes-1"),
+    _by(torch_int8, "int8", "torch", ("cpu",), "int8-torch-1"),
     _by_kernel("int4"),
-    Method(
-        scheme="int4",
-        by="torch",
-        devices=("cpu",),
-        layout="int4-torch-cpu-1",
-        unavailable=torch_int4.unavailable,
-        supports=torch_int4.supports,
-        nbytes=torch_int4.nbytes,
-        quantize=torch_int4.quantize,
-        tensors=frozen_linear.parts,
-        restore=torch_int4.restore,
-    ),
-    Method(
-        scheme="int4",
-        by="torch",
-        devices=("cuda",),
-        layout="int4-torch-cuda-1",
-        unavailable=torch_int4.unavailable,
+    _by(torch_int4, "int4", "torch", ("cpu",), "int4-torch-cpu-1"),
+    replace(
+        _by(torch_int4, "int4", "torch", ("cuda",), "int4-torch-cuda-1"),
         supports=torch_int4.cuda_supports,
-        nbytes=torch_int4.nbytes,
-        quantize=torch_int4.quantize,
-        tensors=frozen_linear.parts,
-        restore=torch_int4.restore,
     ),
 )
 """Every way; of those of one scheme and device, the most wanted first."""
