@@ -18,7 +18,7 @@
 namespace {
 
 constexpr int64_t kRowsAtOnce = 192;  // rows whose totals wait in the cache while panels pass
-constexpr int64_t kAhead = 8192;      // bytes between what is read and what is fetched into the second-level cache
+constexpr int64_t kAhead = 4096;      // bytes between what is read and what is fetched
 
 template <class V>
 constexpr int64_t kPanelGroups = 8 / V::Precision::kParts;
@@ -74,7 +74,7 @@ void multiply_direct(const Job &job, int64_t start, int64_t unit) {
     for (int step = 0; step < kSteps; step++, words += kParts * R) {
       each<C>([&](auto c) {
         const uint8_t *bytes = nibbles[c] + group * kGroupBytes + step * 64;
-        __builtin_prefetch(bytes + kAhead, 0, 2);
+        __builtin_prefetch(bytes + kAhead, 0, 0);  // past the larger caches: it is read once a token
         each<kParts>([&](auto part) {
           const typename V::Weights weights = decoder.template weights<part>(bytes);
           each<R>([&](auto r) {
