@@ -51,6 +51,7 @@ class SamplingOptions(TypedDict, total=False):
     stop: str | Sequence[str]
     order: Order
     logprobs: int | None
+    watchdog: bool
 
 
 def load(  # noqa: PLR0913 (the options of a model)
@@ -72,7 +73,8 @@ def load(  # noqa: PLR0913 (the options of a model)
     ``mistralai/Mistral-7B-Instruct-v0.3`` if that is on the disk, else the small built-in guide; ``llm.info`` tells.
 
     Args:
-        model: a folder, a hub id that was fetched before (``mistral pull ID``) or its short name (``7b``), or ``builtin``.
+        model: a folder, a hub id that was fetched before (``mistral pull ID``), its short name (``7b``), or
+            ``builtin``.
         backend: native, our own engine, or hf, transformers; by default our own for Mistral and Mixtral, else hf.
         dtype: bfloat16, float16, float32 or float64; by default what the checkpoint has.
         device: cpu, cuda, cuda:N or mps; by default the fastest there is.

@@ -5,7 +5,17 @@ from __future__ import annotations
 import pytest
 
 from mistral_cli.errors import UsageError
-from mistral_cli.weights.hub_names import DEFAULT_MODEL, KNOWN_MODELS, check_id, check_revision, find_closest
+from mistral_cli.weights.hub_names import (
+    ALIASES,
+    BUILTIN,
+    DEFAULT_MODEL,
+    KNOWN_MODELS,
+    alias_of,
+    check_id,
+    check_revision,
+    find_closest,
+    model_of,
+)
 
 
 @pytest.mark.parametrize("name", [name for name in KNOWN_MODELS if "/" in name] + ["gpt2", "a/b", "A_b-c.d/e_F"])
@@ -58,3 +68,19 @@ def test_a_revision_that_could_lead_elsewhere_is_refused(revision: str) -> None:
 )
 def test_the_closest_known_name_is_found_whatever_the_case_and_owner(typed: str, meant: str | None) -> None:
     assert find_closest(typed, KNOWN_MODELS) == meant
+
+
+def test_no_two_models_share_a_short_name_and_none_looks_like_an_id() -> None:
+    names = [alias.name for alias in ALIASES]
+    assert len({*names, BUILTIN}) == len(names) + 1
+    assert not any("/" in name or name != name.lower() for name in names)
+
+
+@pytest.mark.parametrize("typed", ["nemo", "Nemo", "NEMO"])
+def test_a_short_name_stands_for_its_model_in_whatever_case(typed: str) -> None:
+    assert model_of(typed) == "mistralai/Mistral-Nemo-Instruct-2407"
+
+
+def test_a_model_is_shown_with_the_first_of_its_short_names() -> None:
+    assert (model_of("7b-v0.3"), alias_of(DEFAULT_MODEL)) == (DEFAULT_MODEL, "7b")
+    assert (model_of("owner/model"), alias_of("owner/model")) == (None, None)

@@ -17,6 +17,7 @@ from mistral_cli.weights.hub import (
     NotFetchedError,
     builtin_path,
     default_model,
+    full_name,
     is_cached,
     resolve,
 )
@@ -257,3 +258,28 @@ def test_the_ids_in_the_cache_are_listed() -> None:
     put_in_cache("owner/model", "model.safetensors")
     put_in_cache("gpt2", "model.safetensors")
     assert cached_ids() == ("gpt2", "owner/model")
+
+
+def test_a_short_name_is_the_model_it_stands_for() -> None:
+    snapshot = put_in_cache(DEFAULT_MODEL, "config.json", "model.safetensors")
+    assert resolve("7b") == resolve("7B") == snapshot
+    assert full_name("7b") == DEFAULT_MODEL
+
+
+def test_a_folder_comes_before_a_short_name(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    put_in_cache(DEFAULT_MODEL, "config.json", "model.safetensors")
+    (tmp_path / "7b").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert resolve("7b").samefile(tmp_path / "7b")
+    assert full_name("7b") == "7b"
+
+
+def test_a_short_name_whose_model_is_not_here_says_how_to_fetch_it_in_full() -> None:
+    with pytest.raises(NotFetchedError, match="mistralai/Mistral-Nemo-Instruct-2407 is not on this disk") as caught:
+        resolve("nemo")
+    assert caught.value.hint == "To fetch it: mistral pull mistralai/Mistral-Nemo-Instruct-2407"
+
+
+def test_a_mistyped_short_name_gets_the_closest() -> None:
+    with pytest.raises(ModelNotFoundError, match=r"Did you mean mixtral\?"):
+        resolve("mixtrl")

@@ -108,9 +108,9 @@ def _measure_starts(ask: Ask, settings: Settings, console: Console) -> list[Star
     from mistral_cli.commands.pull import find_or_offer
     from mistral_cli.measure.bench import StartPlan, measure_starts
     from mistral_cli.weights.files import find_files
-    from mistral_cli.weights.hub import default_model
+    from mistral_cli.weights.hub import default_model, full_name
 
-    name = settings.model or default_model()
+    name = full_name(settings.model or default_model())
     path = find_or_offer(name, settings.revision, console)
     given = {option: value for option, value in settings.given(*_HANDED_ON).items() if value is not None}
     flags = [text for option, value in given.items() for text in (f"--{option}", str(value))]

@@ -49,6 +49,29 @@ StdinOption = Annotated[
         "--stdin/--no-stdin", panel=PROMPT, text="Read stdin where it is not a terminal, and add it last (the default)."
     ),
 ]
+TemplateOption = Annotated[
+    str | None,
+    _text(
+        "--template",
+        panel=PROMPT,
+        metavar="TEMPLATE",
+        text="Put prompt, files and stdin where this template has places for them: a name (`mistral templates`) or a "
+        "file.",
+    ),
+]
+SetOption = Annotated[
+    list[str] | None,
+    _text("--set", panel=PROMPT, metavar="FIELD=TEXT", text="With --template: what stands for {{FIELD}}; repeatable."),
+]
+RoleOption = Annotated[
+    str | None,
+    _text(
+        "--role",
+        panel=PROMPT,
+        metavar="ROLE",
+        text="Answer as this role does: its system prompt and parameters (`mistral roles`); `none` for no role.",
+    ),
+]
 SystemOption = Annotated[str | None, _text("-s", "--system", panel=PROMPT, text="The system prompt.")]
 SystemFileOption = Annotated[
     str | None, _text("--system-file", panel=PROMPT, metavar="FILE", text="Read the system prompt from a file.")
@@ -92,7 +115,7 @@ BatchOption = Annotated[
 
 ModelOption = Annotated[
     str | None,
-    _text("-m", "--model", panel=MODEL, metavar="MODEL", text="A folder, a hub id (OWNER/NAME), or `builtin`."),
+    _text("-m", "--model", panel=MODEL, metavar="MODEL", text="A folder, a hub id (OWNER/NAME), a short name (7b) or `builtin`."),
 ]
 RevisionOption = Annotated[
     str | None, _text("--revision", panel=MODEL, metavar="NAME", text="Branch, tag or commit of a hub id.")
@@ -204,6 +227,15 @@ MaxTokensOption = Annotated[
 StopOption = Annotated[
     list[str] | None, _text("--stop", panel=ANSWER, text="End the answer before this text; repeatable.")
 ]
+WatchdogOption = Annotated[
+    bool | None,
+    _switch(
+        "--watchdog/--no-watchdog",
+        panel=ANSWER,
+        text="End an answer that says the same over and over: up to 64 tokens, 8 times or more, 200 tokens or more. "
+        "Tables, rulers, numbers and drawings are let be. By default on in `chat`, off in `gen`.",
+    ),
+]
 JsonOption = Annotated[
     bool | None,
     _switch(
@@ -226,6 +258,9 @@ OutputOption = Annotated[
 ExtractOption = Annotated[
     bool | None,
     _switch("-x/", "--extract/--no-extract", panel=ANSWER, text="Only the first fenced code block; none is an error."),
+]
+TrimOption = Annotated[
+    bool | None, _switch("--trim/--no-trim", panel=ANSWER, text="Leave out blanks and line ends around the answer.")
 ]
 MarkdownOption = Annotated[
     bool | None,

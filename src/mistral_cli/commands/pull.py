@@ -61,8 +61,9 @@ def find_or_offer(name: str, revision: str | None, console: Console) -> Path:
         ModelNotFoundError: it is not here, and nobody said yes to fetching it.
         NetworkError, CheckpointError, UsageError: as ``resolve`` and ``download`` have it.
     """
-    from mistral_cli.weights.hub import NotFetchedError, resolve
+    from mistral_cli.weights.hub import NotFetchedError, full_name, resolve
 
+    name = full_name(name)
     try:
         return resolve(name, revision=revision)
     except NotFetchedError as error:

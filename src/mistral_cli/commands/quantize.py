@@ -43,11 +43,13 @@ def quantize(
     model folder in bitsandbytes' format: for `-m DIR` and for transformers, on any machine.
     """
     from mistral_cli.commands.pull import find_or_offer
+    from mistral_cli.weights.hub import full_name
 
     flags = {"revision": revision, "dtype": dtype, "device": device, "threads": threads, "quiet": quiet}
     settings, console = start(ctx, flags)
     if force and output is None:
         raise UsageError("--force means nothing without -o.")
+    model = full_name(model)
     folder = find_or_offer(model, settings.revision, console)
     _use_threads(settings)
     begun = time.monotonic()

@@ -30,7 +30,9 @@ def show(
     model: Annotated[
         str,
         typer.Argument(
-            metavar="MODEL", parser=str, help="A folder, a fetched hub id, builtin, or a config.json alone."
+            metavar="MODEL",
+            parser=str,
+            help="A folder, a fetched hub id, its short name (7b), builtin, or a config.json alone.",
         ),
     ],
     revision: opt.RevisionOption = None,
@@ -38,7 +40,10 @@ def show(
     as_object: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Tell what a model is: shape, parameters, tokenizer, context, memory, licence."""
+    from mistral_cli.weights.hub import full_name
+
     _, console = start(ctx)
+    model = full_name(model)
     shapes, rows, values = _read(model, _find(model, revision))
     if as_object:
         console.json({**values, **({"tensors": shapes} if tree else {})})

@@ -41,6 +41,13 @@ COMMANDS: Final = (
         ("mistral show builtin", "mistral show ./my-model --tree"),
     ),
     Command(
+        "list",
+        "mistral_cli.commands.list",
+        "list_models",
+        "Show the models on this disk, and the short names of others.",
+        ("mistral list", "mistral list --aliases", "mistral list --json"),
+    ),
+    Command(
         "pull",
         "mistral_cli.commands.pull",
         "pull",

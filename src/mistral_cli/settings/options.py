@@ -126,6 +126,28 @@ def _pairs(rows: object) -> Iterable[Sequence[object]]:
     raise ValueError("a table or a list")
 
 
+def _fields(value: object) -> Mapping[str, str]:
+    """Accept a table of field -> text, or a list of ``FIELD=TEXT``; one such text alone is a list of one."""
+    try:
+        if isinstance(value, Mapping):
+            pairs = [(name, _text(text)) for name, text in value.items()]
+        else:
+            pairs = [_pair(text) for text in _texts(value)]
+    except ValueError:
+        pairs = []
+    fields = dict(pairs)
+    if not pairs or len(fields) < len(pairs):
+        raise ValueError("FIELD=TEXT, each field once")
+    return fields
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, sign, value = text.partition("=")
+    if not sign:
+        raise ValueError(text)
+    return name.strip(), value
+
+
 def _one_of(*choices: str) -> Callable[[object], str]:
     def read(value: object) -> str:
         if value not in choices:
@@ -149,6 +171,9 @@ class Settings:
     prompt: str | None = _option(_text)
     file: tuple[str, ...] = _option(_paths, ())
     stdin: bool = _option(_switch, True)
+    template: str | None = _option(_path)
+    set: Mapping[str, str] = _option(_fields, {})
+    role: str | None = _option(_text)
     system: str | None = _option(_text)
     system_file: str | None = _option(_path)
     prefix: str = _option(_text, "")
@@ -192,6 +217,7 @@ class Settings:
     json: bool = _option(_switch, False)
     output: str | None = _option(_path)
     extract: bool = _option(_switch, False)
+    trim: bool = _option(_switch, False)
     markdown: bool = _option(_switch, False)
     plain: bool = _option(_switch, False)
     stats: bool = _option(_switch, False)

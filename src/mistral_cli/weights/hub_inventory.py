@@ -133,12 +133,13 @@ def size_of(files: Iterable[Path]) -> int:
 
 def _local_paths(folders: Iterable[str | Path]) -> Iterator[Path]:
     """Yield the model folders that ``folders`` are or hold."""
-    for folder in map(_expanded, folders):
+    for folder in map(absolute, folders):
         inside = [path for path in sorted(_entries(folder)) if path.is_dir()]
         yield from (path for path in (folder, *inside) if any((path / config).is_file() for config in _CONFIGS))
 
 
-def _expanded(folder: str | Path) -> Path:
+def absolute(folder: str | Path) -> Path:
+    """Return the whole path of a folder, ``~`` filled in."""
     try:
         return Path(folder).expanduser().absolute()
     except RuntimeError:  # no such user
