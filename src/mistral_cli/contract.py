@@ -86,6 +86,8 @@ class SamplingParams:
     """Whether temperature is applied before top_k, top_p and min_p (Mistral's own, vLLM) or after (llama.cpp)."""
     logprobs: int | None = None
     """Report the drawn token's log-probability and those of this many likeliest; None: neither."""
+    watchdog: bool = False
+    """End an answer that says the same over and over, for the reason ``loop``."""
 
     def __post_init__(self) -> None:
         """Check every value against ``LIMITS``."""

@@ -9,7 +9,7 @@ import pytest
 
 from fakes import fake_console
 from mistral_cli.contract import Done, Notice, PrefillProgress
-from mistral_cli.ui.events import show_beside, show_end, stats_line
+from mistral_cli.ui.events import IN_A_CHAT, ON_THE_COMMAND_LINE, show_beside, show_end, stats_line
 
 DONE = Done(reason="stop", text="a", prompt_tokens=1200, reused_tokens=1000, answer_tokens=8, seed=7, peak_memory=2**30)
 
@@ -62,3 +62,16 @@ def test_statistics_are_one_line() -> None:
         "prompt 1,200 tokens (1,000 reused) · answer 8 tokens · first after 0.00 s · 0.0 tokens/s · ended by stop · "
         "seed 7 · peak memory 1,024 MiB"
     )
+
+
+def test_a_loop_and_a_full_context_are_said_with_what_can_be_done_there() -> None:
+    told = {}
+    for name, hints in (("chat", IN_A_CHAT), ("gen", ON_THE_COMMAND_LINE)):
+        console = fake_console()
+        for reason in ("loop", "length"):
+            show_end(dataclasses.replace(DONE, reason=reason), None, console, hints=hints)
+        told[name] = console.err.file.text
+    assert "(stopped: it repeated itself; /retry repetition_penalty=1.3 answers again" in told["chat"]
+    assert "is full; /continue goes on" in told["chat"]
+    assert "(stopped: it repeated itself; --repetition-penalty 1.3 may help" in told["gen"]
+    assert told["gen"].endswith("(the answer ends here: the context of 1,208 tokens is full)\n")

@@ -1,4 +1,7 @@
-"""A prompt as ids, and the ids of its answer as they come, turned into text: stop strings, the end. Knows no model."""
+"""A prompt as ids, and the ids of its answer as they come, turned into text: stop strings, loops, the end.
+
+Knows no model.
+"""
 
 from __future__ import annotations
 
@@ -9,15 +12,17 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from mistral_cli.contract import Done, Notice, TextDelta, TokenDrawn, TokenInfo, TokensDone
+from mistral_cli.engine.watchdog import Watchdog
 from mistral_cli.errors import ContextError
 from mistral_cli.text.stream import TextStream
+from mistral_cli.text.stutter import is_stutter
 from mistral_cli.text.template import encode_prompt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Sequence
 
     from mistral_cli.backends.many import Request
-    from mistral_cli.contract import Cancel, EngineEvent, Event, Prompt
+    from mistral_cli.contract import Cancel, EngineEvent, Event, Prompt, Reason
     from mistral_cli.text.tokenizer import Tokenizer
 
 _NEVER = threading.Event()
@@ -46,6 +51,7 @@ def open_answer(
         stopper=Stopper(cancel=request.cancel or _NEVER),
         piece=partial(_piece, tokenizer),
         notice="" if isinstance(prompt, str) else tokenizer.notice,
+        watchdog=Watchdog(partial(_stutters, tokenizer)) if request.params.watchdog else None,
     )
     return ids, answer
 
@@ -72,9 +78,14 @@ def _piece(tokenizer: Tokenizer, token: int) -> str:
     return data.decode(errors="replace") if data else tokenizer.piece(token)
 
 
+def _stutters(tokenizer: Tokenizer, ids: Sequence[int]) -> bool:
+    """Tell whether the text of a period, its first space included, is nothing to be written again and again."""
+    return is_stutter(b"".join(map(tokenizer.piece_bytes, ids)).decode(errors="replace"))
+
+
 @dataclass(slots=True, kw_only=True)
 class Stopper:
-    """The caller's cancel flag, and our own: set where a stop string was met."""
+    """The caller's cancel flag, and our own: set where a stop string was met, or a loop."""
 
     cancel: Cancel
     stopped: bool = False
@@ -95,6 +106,8 @@ class AnswerText:
     """Returns one token as text."""
     notice: str = ""
     """Said before anything else."""
+    watchdog: Watchdog | None = None
+    is_loop: bool = False
     ids: list[int] = field(default_factory=list)
     shown: list[str] = field(default_factory=list)
 
@@ -122,7 +135,8 @@ class AnswerText:
 
     def _delta(self, event: TokenDrawn) -> TextDelta:
         text = self.text.push(event.id)
-        self.stopper.stopped = self.text.stopped is not None
+        self.is_loop |= self.watchdog is not None and self.watchdog.push(event.id)
+        self.stopper.stopped = self.is_loop or self.text.stopped is not None
         self.ids.append(event.id)
         self.shown.append(text)
         top = tuple((token, self.piece(token), logprob) for token, logprob in event.top)
@@ -134,7 +148,7 @@ class AnswerText:
             self.shown.append(rest)
             yield TextDelta(rest)
         yield Done(
-            reason=event.reason if self.text.stopped is None else "stop",
+            reason=self._reason(event),
             text="".join(self.shown),
             ids=tuple(self.ids),
             stop=self.text.stopped,
@@ -146,3 +160,8 @@ class AnswerText:
             seed=event.seed,
             peak_memory=event.peak_memory,
         )
+
+    def _reason(self, event: TokensDone) -> Reason:
+        if self.text.stopped is not None:
+            return "stop"
+        return "loop" if self.is_loop else event.reason

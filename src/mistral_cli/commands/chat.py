@@ -54,6 +54,7 @@ def chat(
     order: opt.OrderOption = None,
     max_tokens: opt.MaxTokensOption = None,
     stop: opt.StopOption = None,
+    watchdog: opt.WatchdogOption = None,
     resume: opt.ResumeOption = None,
     store: opt.StoreOption = None,
     plain: opt.PlainOption = None,
@@ -133,9 +134,10 @@ def _talk(
     console.notice(banner(backend.info))
     if keeper.session is not None and keeper.session.model not in ("", backend.info.name):
         console.notice(f"{keeper.session.model} answered so far, {backend.info.name} does from here on.")
+    params = sampling_params(settings, backend.defaults)
     repl = Repl(
         backend=backend,
-        params=replace(sampling_params(settings, backend.defaults), logprobs=None),
+        params=replace(params, logprobs=None, watchdog=settings.watchdog is not False),
         console=console,
         read=read,
         conversation=conversation,

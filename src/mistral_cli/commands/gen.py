@@ -12,8 +12,10 @@ from mistral_cli.commands.job import Job
 from mistral_cli.commands.lines import answer_lines
 from mistral_cli.commands.loading import open_backend, sampling_params
 from mistral_cli.commands.output import open_target
-from mistral_cli.commands.prompt import Reader, build_prompt, read_parts, read_system
+from mistral_cli.commands.prompt import Reader, build_prompt, read_inputs, read_system
+from mistral_cli.commands.role import use_role
 from mistral_cli.commands.start import start
+from mistral_cli.commands.template import Template, use_template
 from mistral_cli.contract import Backend, Prompt
 from mistral_cli.errors import MistralError, UsageError
 from mistral_cli.settings.options import Settings
@@ -30,6 +32,9 @@ def gen(
     prompt: opt.PromptOption = None,
     file: opt.FileOption = None,
     stdin: opt.StdinOption = None,
+    template: opt.TemplateOption = None,
+    set: opt.SetOption = None,  # noqa: A002 (as the flag)
+    role: opt.RoleOption = None,
     system: opt.SystemOption = None,
     system_file: opt.SystemFileOption = None,
     prefix: opt.PrefixOption = None,
@@ -59,10 +64,12 @@ def gen(
     order: opt.OrderOption = None,
     max_tokens: opt.MaxTokensOption = None,
     stop: opt.StopOption = None,
+    watchdog: opt.WatchdogOption = None,
     json: opt.JsonOption = None,
     logprobs: opt.LogprobsOption = None,
     output: opt.OutputOption = None,
     extract: opt.ExtractOption = None,
+    trim: opt.TrimOption = None,
     markdown: opt.MarkdownOption = None,
     plain: opt.PlainOption = None,
     stats: opt.StatsOption = None,
@@ -89,10 +96,11 @@ def run_gen(
     Raises:
         MistralError: what could not be read, loaded, answered or written.
     """
-    _check(settings)
+    settings, template = use_template(use_role(settings, console), console)
+    _check(settings, template)
     reader = Reader(stdin=stdin, console=console)
-    system, parts = read_system(settings, reader), read_parts(settings, reader)
-    prompt = None if settings.lines else build_prompt(parts, settings, system, is_base=False)
+    system, inputs = read_system(settings, reader), read_inputs(settings, reader)
+    prompt = None if settings.lines else build_prompt(inputs, settings, system, is_base=False, template=template)
     failure, cancel = None, Interrupt()
     with open_target(settings.output, console) as target:
         backend = load(settings, console, prompt)
@@ -102,7 +110,8 @@ def run_gen(
             params=params,
             settings=settings,
             system=system,
-            parts=parts,
+            inputs=inputs,
+            template=template,
             target=target,
             console=console,
             cancel=cancel,
@@ -125,10 +134,11 @@ def _answer(job: Job, reader: Reader) -> MistralError | None:
     return None
 
 
-def _check(settings: Settings) -> None:
+def _check(settings: Settings, template: Template | None) -> None:
     """Refuse what cannot be, alone or together, before anything is read or loaded."""
     sampling_params(settings, {})
     as_json = settings.json or settings.lines
+    takes_lines = template is None or template.places & {"stdin", "input"}
     reads_dash = "-" in (*settings.file, settings.system_file)
     rules = (
         (settings.logprobs is not None and not as_json, "logprobs", "needs --json: only there is a place for them"),
@@ -136,6 +146,7 @@ def _check(settings: Settings) -> None:
         (settings.output == "", "output", "is empty, but must be the name of a file"),
         (settings.origins.get("batch") == "--batch" and not settings.lines, "batch", "needs --lines"),
         (settings.lines and not settings.stdin, "lines", "reads stdin, but --no-stdin leaves it alone"),
+        (settings.lines and not takes_lines, "lines", "needs a template with {{stdin}} or {{input}}"),
         (settings.lines and reads_dash, "lines", "reads stdin itself, so that `-` cannot be one of the files"),
     )
     for is_wrong, name, why in rules:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from mistral_cli.contract import Done, Event, Notice, PrefillProgress
+from mistral_cli.chat.turn import MARKS
+from mistral_cli.contract import Done, Event, Notice, PrefillProgress, Reason
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from mistral_cli.chat.turn import Turn
     from mistral_cli.ui.console import Console
 
@@ -19,7 +22,23 @@ def show_beside(event: Event, console: Console) -> None:
         console.notice_once(event.text)
 
 
-def show_end(done: Done, max_tokens: int | None, console: Console, *, label: str = "") -> None:
+IN_A_CHAT: Final[Mapping[Reason, str]] = {
+    "loop": "/retry repetition_penalty=1.3 answers again, /continue goes on",
+    "length": "/continue goes on, without the oldest turns",
+}
+ON_THE_COMMAND_LINE: Final[Mapping[Reason, str]] = {
+    "loop": "--repetition-penalty 1.3 may help, --no-watchdog lets it go on",
+}
+
+
+def show_end(
+    done: Done,
+    max_tokens: int | None,
+    console: Console,
+    *,
+    label: str = "",
+    hints: Mapping[Reason, str] = ON_THE_COMMAND_LINE,
+) -> None:
     """Say on stderr what a reader of the text alone would miss: nothing came, the context is full, it was stopped.
 
     Args:
@@ -27,14 +46,18 @@ def show_end(done: Done, max_tokens: int | None, console: Console, *, label: str
         max_tokens: what was asked for.
         console: where to say it.
         label: which answer it is, where there are several.
+        hints: what can be done about it, by the reason.
     """
+    hint = f"; {hints[done.reason]}" if done.reason in hints else ""
     if done.reason == "cancelled":
         console.notice(f"{label}(stopped)")
     elif not done.text:
         console.notice(f"{label}(empty answer)")
     if done.reason == "length" and done.answer_tokens != max_tokens:
         total = done.prompt_tokens + done.answer_tokens
-        console.notice(f"{label}(the answer ends here: the context of {total:,} tokens is full)")
+        console.notice(f"{label}(the answer ends here: the context of {total:,} tokens is full{hint})")
+    elif done.reason == "loop":
+        console.notice(f"{label}({MARKS[done.reason]}{hint})")
 
 
 def record_line(turn: Turn) -> str:

@@ -13,7 +13,7 @@ from mistral_cli.contract import Done, TextDelta
 from mistral_cli.errors import MistralError, OutOfMemoryError
 from mistral_cli.settings.options import well_formed
 from mistral_cli.ui.answer import AnswerWriter, Direct
-from mistral_cli.ui.events import show_beside, show_end, stats_line
+from mistral_cli.ui.events import IN_A_CHAT, show_beside, show_end, stats_line
 from mistral_cli.ui.interrupt import Interrupt
 from mistral_cli.ui.slash import dispatch
 
@@ -162,7 +162,7 @@ class Repl:
         if done is not None and job.begun.text and not done.text and done.reason == "stop":
             self.console.notice("(nothing was added: the answer ends here)")
         elif done is not None:
-            show_end(done, job.params.max_tokens, self.console)
+            show_end(done, job.params.max_tokens, self.console, hints=IN_A_CHAT)
             self._remember(job, done)
             if self.shows_stats:
                 self.console.stats(stats_line(done, self.backend.info.quantization, self.backend.info.kv))

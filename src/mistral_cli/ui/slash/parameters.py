@@ -17,6 +17,7 @@ _OTHERS = {
     "logit_bias": "ID=BIAS, with commas between",
     "stop": "text that ends the answer",
     "order": "temperature-first or temperature-last",
+    "watchdog": "on or off: whether an answer that says the same over and over is ended",
 }
 _NONE: dict[str, object] = {"seed": None, "max_tokens": None, "logit_bias": {}, "stop": ()}
 """What ``none`` means."""
@@ -80,6 +81,7 @@ def _set(repl: Repl, words: str) -> None:
 
 def _row(repl: Repl, name: str) -> str:
     value = getattr(repl.params, name)
+    value = ("off", "on")[value] if isinstance(value, bool) else value
     shown = "none" if value in (None, (), {}) else f"{value:g}" if isinstance(value, float) else f"{value}"
     return f"{name:<20}{shown:<18} {_range(name)}".rstrip()
 
