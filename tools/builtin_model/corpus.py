@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from random import Random
 
 FOLDER = Path(__file__).parent
-TOPIC_FILES = ("manners", "commands", "flags", "ideas")
+TOPIC_FILES = ("manners", "commands", "flags", "ideas", "machine", "terminal")
 MANNERS = frozenset({"greeting", "thanks", "goodbye", "how_are_you"})
 """Topics that nobody asks about with a context around the question."""
 OTHER_SHARE = 0.32

@@ -56,18 +56,20 @@ class Compact:
     def __init__(self, samples: Iterable[Sample], least: int, start: MistralForCausalLM | None = None) -> None:
         """Give a row to every token of an answer and to those that questions hold ``least`` times or more.
 
-        A model to ``start`` from has its rows already: every one that differs from the unknown one.
+        A model to ``start`` from has rows already, every one that differs from the unknown one, and keeps them; a token
+        that it did not know begins with the unknown one's.
         """
         seen: Counter[int] = Counter()
         spoken: set[int] = set()
         for sample in samples:
             seen.update(sample.ids)
             spoken.update(token for token, learnt in zip(sample.ids, sample.learnt, strict=True) if learnt)
-        self.known = sorted(token for token, times in seen.items() if times >= least or token in spoken)
+        known = {token for token, times in seen.items() if times >= least or token in spoken}
         if start is not None:
             table = start.get_input_embeddings().weight
             shared = table.mode(dim=0).values  # most tokens are unknown
-            self.known = (table != shared).any(dim=1).nonzero().flatten().tolist()
+            known.update((table != shared).any(dim=1).nonzero().flatten().tolist())
+        self.known = sorted(known)
         self.spoken = sorted(spoken)
         self._row = {token: row for row, token in enumerate(self.known, start=1)}
 
