@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -161,3 +162,17 @@ def test_rows_of_another_width_are_refused() -> None:
     packed = packing.quantize(weight(32, 128), NF4)
     with pytest.raises(ValueError, match="does not meet"):
         product(torch.zeros(2, 64), packed)
+
+
+def test_weights_that_do_not_lie_one_after_the_other_are_read_in_their_order() -> None:
+    packed, x = packing.quantize(weight(50, 192), NF4), rows(3, 192)
+    apart = replace(
+        packed,
+        nibbles=torch.stack((packed.nibbles, packed.nibbles), -1)[..., 0],
+        scales=packed.scales.transpose(0, 2).contiguous().transpose(0, 2),
+    )
+    assert not apart.nibbles.is_contiguous()
+    assert not apart.scales.is_contiguous()
+    assert torch.equal(product(x, apart), product(x, packed))
+    assert torch.equal(packing.dequantize(apart), packing.dequantize(packed))
+    assert torch.equal(packing.unpack(apart), packing.unpack(packed))

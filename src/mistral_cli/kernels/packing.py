@@ -158,9 +158,9 @@ def restore_scales(
 
 def unpack(packed: Packed) -> Tensor:
     """Return the codes as ``pack`` takes them: (outputs, inputs / 2) uint8."""
-    codes = torch.empty(packed.outputs, packed.inputs // 2, dtype=torch.uint8)
+    codes, nibbles = torch.empty(packed.outputs, packed.inputs // 2, dtype=torch.uint8), packed.nibbles.contiguous()
     load().functions.products_unpack(
-        packed.nibbles.data_ptr(), packed.outputs, packed.inputs, codes.data_ptr(), torch.get_num_threads()
+        nibbles.data_ptr(), packed.outputs, packed.inputs, codes.data_ptr(), torch.get_num_threads()
     )
     return codes
 
@@ -168,10 +168,14 @@ def unpack(packed: Packed) -> Tensor:
 def dequantize(packed: Packed, dtype: torch.dtype = torch.float32) -> Tensor:
     """Return the weights as numbers, (outputs, inputs): the exact levels times the scales."""
     weight = torch.empty(packed.outputs, packed.inputs, dtype=dtype if dtype in TYPES else torch.float32)
-    levels = torch.tensor(packed.scheme.levels)
+    nibbles, scales, levels = (
+        packed.nibbles.contiguous(),
+        packed.scales.contiguous(),
+        torch.tensor(packed.scheme.levels),
+    )
     load().functions.products_dequantize(
-        packed.nibbles.data_ptr(),
-        packed.scales.data_ptr(),
+        nibbles.data_ptr(),
+        scales.data_ptr(),
         levels.data_ptr(),
         packed.outputs,
         packed.inputs,

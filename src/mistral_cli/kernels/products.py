@@ -119,15 +119,17 @@ def _multiply(x: Tensor, all_weights: Sequence[tuple[Packed, bool]], variant: st
         rows = rows.contiguous()
     library, kind = load(), TYPES[rows.dtype]
     head = (library.index(variant), torch.get_num_threads(), rows.data_ptr(), rows.stride(0), kind)
-    calls, results = b"", []
+    calls, results, held = b"", [], []
     for weights, fine in all_weights:
         if weights.inputs != rows.shape[1] or rows.device.type != "cpu":
             raise ValueError(f"{tuple(x.shape)} on {x.device} does not meet {weights.outputs} × {weights.inputs}")
         result = torch.empty(*x.shape[:-1], weights.outputs, dtype=rows.dtype)
         sizes = (result.data_ptr(), kind, len(rows), weights.outputs, weights.inputs)
-        addresses = (weights.nibbles.data_ptr(), weights.scales.data_ptr())
+        parts = weights.nibbles.contiguous(), weights.scales.contiguous()
+        addresses = [part.data_ptr() for part in parts]
         calls += CALL.pack(*head, *sizes, *addresses, *levels(weights.scheme, fine))
         results.append(result)
+        held.append(parts)  # until the call is over
     if library.functions.products_joined(calls, len(results)):
         raise OutOfMemoryError(f"No memory for {len(rows)} quantized rows.", "Use a smaller batch.")
     return tuple(result if result.dtype == x.dtype else result.to(x.dtype) for result in results)
