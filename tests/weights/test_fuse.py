@@ -7,56 +7,17 @@ from dataclasses import replace
 
 import pytest
 import torch
+from fused_pairs import PLAIN, SHAPES, TOKENS, error, exact, pair
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_hook
 
 from mistral_cli.kernels import packing
 from mistral_cli.kernels.linear import PackedLinear
-from mistral_cli.kernels.schemes import NF4
-from mistral_cli.model.args import ModelArgs, MoeArgs
+from mistral_cli.kernels.schemes import NF4, SCHEMES
 from mistral_cli.model.transformer import Mistral
-from mistral_cli.weights.fuse import fuse, refine
+from mistral_cli.weights.fuse import fuse
 
-PLAIN = ModelArgs(
-    dim=128, n_layers=3, head_dim=32, hidden_dim=192, n_heads=4, n_kv_heads=2, vocab_size=320, sliding_window=None
-)
-SHAPES = {
-    "plain": PLAIN,
-    "windowed": replace(PLAIN, sliding_window=(None, 7, None)),
-    "tied": replace(PLAIN, tie_word_embeddings=True),
-    "mixtral": replace(PLAIN, moe=MoeArgs(num_experts=4, num_experts_per_tok=2)),
-}
-TOKENS = torch.randint(0, 320, (1, 40), generator=torch.Generator().manual_seed(3))
 LENGTHS = (5, 17, 30)
-
-
-def pair(args: ModelArgs = PLAIN, dtype: torch.dtype = torch.bfloat16, kv: str = "none") -> tuple[Mistral, Mistral]:
-    """Return a model in four bits, and the same fused."""
-    model = Mistral(args, torch.Generator().manual_seed(1), dtype=dtype).eval().requires_grad_(False)
-    for name, module in list(model.named_modules()):
-        if isinstance(module, nn.Linear) and module.out_features > 4:  # routers stay
-            model.set_submodule(name, PackedLinear.from_packed(packing.quantize(module.weight * 6, NF4)))
-    model.kv = kv
-    refine(model)
-    fused = copy.deepcopy(model)
-    assert fuse(fused)
-    return model, fused
-
-
-def exact(args: ModelArgs = PLAIN, kv: str = "none") -> tuple[Mistral, Mistral]:
-    """Return such a pair in float32 that computes finely all through.
-
-    The two add in other orders: an activation now and then is rounded the other way, which is 1/254 in a coarse one.
-    """
-    models = pair(args, torch.float32, kv)
-    for module in (module for model in models for module in model.modules()):
-        if isinstance(module, PackedLinear):
-            module.fine = True
-    return models
-
-
-def error(one: Tensor, other: Tensor) -> float:
-    return float((one - other).norm() / other.norm())
 
 
 class Lora(nn.Module):
@@ -178,6 +139,19 @@ def test_weights_that_move_are_found_again() -> None:
         layer.input_layernorm.weight.data = layer.input_layernorm.weight.data * 2
     for layer in model.model.layers:
         layer.input_layernorm.weight.data = layer.input_layernorm.weight.data * 2
+    fuse(model)
+    assert torch.equal(fused(TOKENS)[0], model(TOKENS)[0])
+
+
+@pytest.mark.parametrize(
+    ("name", "attribute", "value"), [("input_layernorm", "eps", 0.5), ("mlp.up_proj", "scheme", SCHEMES["int4"])]
+)
+@torch.inference_mode()
+def test_a_change_of_how_a_module_computes_is_seen(name: str, attribute: str, value: object) -> None:
+    model, fused = pair()
+    fused(TOKENS)
+    for each in (model, fused):
+        setattr(each.model.layers[1].get_submodule(name), attribute, value)
     fuse(model)
     assert torch.equal(fused(TOKENS)[0], model(TOKENS)[0])
 

@@ -8,7 +8,7 @@ an adapter comes or goes, or weights move.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from operator import getitem
+from operator import getitem, itemgetter
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -48,6 +48,7 @@ _LINEARS = (
     ("mlp", "up_proj"),
     ("mlp", "down_proj"),
 )
+_FORM, _EPS = itemgetter("fine", "scheme", "out_features", "in_features"), itemgetter("eps")
 _NORMS = ("input_layernorm", "post_attention_layernorm")
 
 
@@ -74,7 +75,9 @@ class Known:
     """Where the tensors hang, and ``keys`` their names there."""
     keys: tuple[str, ...]
     addresses: tuple[int, ...]
-    precisions: tuple[bool, ...]
+    forms: tuple[tuple[object, ...], ...]
+    """How each linear layer computes; ``eps`` is what the norms add."""
+    eps: tuple[float, ...]
 
     @classmethod
     def of(cls, layer: nn.Module, words: bytes) -> Known:
@@ -100,7 +103,8 @@ class Known:
             stores=tuple(store for store, _ in held),
             keys=tuple(key for _, key in held),
             addresses=tuple(store[key].data_ptr() for store, key in held),
-            precisions=tuple(linear.__dict__["fine"] for linear in linears),
+            forms=tuple(_FORM(linear.__dict__) for linear in linears),
+            eps=tuple(norm.__dict__["eps"] for norm in norms),
         )
 
     def is_still(self, layer: nn.Module) -> bool:
@@ -114,7 +118,8 @@ class Known:
             and not any(self.hooks)
             and not are_watched()
             and tuple(map(Tensor.data_ptr, map(getitem, self.stores, self.keys))) == self.addresses
-            and tuple(state["fine"] for state in self.states[3:-2]) == self.precisions
+            and tuple(map(_FORM, self.states[3:-2])) == self.forms
+            and tuple(map(_EPS, self.states[-2:])) == self.eps
         )
 
 
