@@ -125,6 +125,17 @@ def test_progress_counts_the_bytes_of_the_checkpoint(checkpoint: Path, cache: Qu
 # -- what a copy is made of and for ------------------------------------------------------------------------------------
 
 
+def test_codes_in_the_order_of_one_kind_of_processor_are_not_read_on_another(
+    checkpoint: Path, cache: QuantizedCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mistral_cli.kernels.library._load", lambda: "it was not built")
+    for level in ("AVX2", "AVX512", "AVX2"):
+        monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda level=level: level)
+        load(checkpoint, cache, "int4")
+    layouts = {entry.stored.identity.layout for entry in cache.entries()}
+    assert layouts == {"int4-torch-cpu-1-AVX2", "int4-torch-cpu-1-AVX512"}
+
+
 def test_each_scheme_and_dtype_has_a_copy_of_its_own(checkpoint: Path, cache: QuantizedCache) -> None:
     load(checkpoint, cache)
     load(checkpoint, cache, "int4")

@@ -72,6 +72,8 @@ class Method:
     tensors: Callable[[nn.Module], dict[str, Tensor]]
     """Takes a layer apart into what it computes with, in that very layout."""
     restore: Restore
+    level: Callable[[], str] = str
+    """Says what else those bytes depend on, a kind of processor or another's release; empty where nothing."""
 
 
 class _Layers(Protocol):
@@ -124,7 +126,7 @@ METHODS = (
     _by(bitsandbytes_8bit, "int8", "bitsandbytes", ("cuda",), "int8-bitsandbytes-1"),
     _by(torch_int8, "int8", "torch", ("cpu",), "int8-torch-1"),
     _by_kernel("int4"),
-    _by(torch_int4, "int4", "torch", ("cpu",), "int4-torch-cpu-1"),
+    replace(_by(torch_int4, "int4", "torch", ("cpu",), "int4-torch-cpu-1"), level=torch_int4.cpu_level),
     replace(
         _by(torch_int4, "int4", "torch", ("cuda",), "int4-torch-cuda-1"),
         supports=torch_int4.cuda_supports,

@@ -58,9 +58,8 @@ def kept_parts(
         CheckpointError, OutOfMemoryError: as ``read`` does.
     """
     dtype = str(form.dtype).removeprefix("torch.")
-    identity = identify(
-        files, scheme=form.method.scheme, layout=form.method.layout, device=form.device.type, dtype=dtype
-    )
+    layout = form.method.layout + form.method.level()
+    identity = identify(files, scheme=form.method.scheme, layout=layout, device=form.device.type, dtype=dtype)
     model = model_name(files.config.parent)
     stored = _find(cache, model, identity, form)
     if stored is None:

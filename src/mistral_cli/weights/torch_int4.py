@@ -54,6 +54,11 @@ def unavailable(device: torch.device) -> str | None:
     return None
 
 
+def cpu_level() -> str:
+    """Return what the order of the packed codes depends on: how wide the registers are that this torch uses."""
+    return f"-{torch.backends.cpu.get_cpu_capability()}"
+
+
 def supports(outputs: int, inputs: int) -> bool:
     """Tell whether a weight of this shape can be held on a CPU."""
     return outputs > 0 and inputs > 0 and outputs % 16 == 0 and inputs % GROUP == 0
