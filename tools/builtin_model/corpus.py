@@ -118,8 +118,8 @@ class Asker:
         return question
 
     def _question(self, topic: str) -> str:
-        extra = self._extra.get(topic)
-        if extra and self._rng.random() < 0.4:
+        extra = self._extra.get(topic, [])
+        if self._rng.random() < min(0.4, 0.02 * len(extra)):
             question = self._rng.choice(extra)
         else:
             question = self._about_other() if topic == "fallback" else self._about(self._phrasings[topic])

@@ -61,6 +61,8 @@ SECOND = (
     Phase(share=0.20, tokens=3072, most_turns=9, short=0.5, everything=True),
 )
 
+PHASES = {"first": FIRST, "second": SECOND}
+
 
 def split_phrasings() -> tuple[dict[str, list[str]], list[tuple[str, str]]]:
     """Return other people's phrasings: nine tenths to train on, one tenth (topic, question) to steer by."""
@@ -127,8 +129,9 @@ def tensors(samples: Sequence[Sample], compact: Compact, rng: Random) -> tuple[T
     return ids, learnt, weight
 
 
-def train(steps: int, seed: int, dropout: float, peak: float, start: Path | None, out: Path) -> None:
+def train(args: argparse.Namespace) -> None:
     """Train for ``steps`` optimizer steps, from ``start`` or from chance, and write the averaged weights to ``out``."""
+    steps, seed, start = args.steps, args.seed, args.start
     rng = Random(seed)
     torch.manual_seed(seed)
     encoder = Encoder()
@@ -136,23 +139,23 @@ def train(steps: int, seed: int, dropout: float, peak: float, start: Path | None
     asker = Asker(rng, encoder.words(), extra, forbidden())
     begun = evaluate.load(start) if start else None
     compact = Compact((encoder.sample(dialogue) for dialogue in asker.dialogues(25_000)), 5, begun)
-    guide = Guide(compact, dropout)
+    guide = Guide(compact, args.dropout)
     if begun:
         shrink(begun, guide, compact)
         rng.seed(seed + 1)  # other dialogues than those of the first command
     log.info("%d rows, %d spoken, %d held out, %d parameters here", compact.size, len(compact.spoken), len(held_out),
              sum(parameter.numel() for parameter in guide.parameters()))  # fmt: skip
     average = copy.deepcopy(guide).eval()
-    optimizer = torch.optim.AdamW(guide.parameters(), lr=peak, betas=(0.9, 0.98), weight_decay=0.05)
+    optimizer = torch.optim.AdamW(guide.parameters(), lr=args.rate, betas=(0.9, 0.98), weight_decay=0.05)
     step, begin, seen = 0, time.monotonic(), 0
-    phases = SECOND if start else FIRST
+    phases = PHASES[args.phases or ("second" if start else "first")]
     for phase in phases:
         source = batches(asker, encoder, phase, rng)
         end = steps if phase is phases[-1] else step + round(steps * phase.share)
         while step < end:
             ids, learnt, weight = tensors(next(source), compact, rng)
             for group in optimizer.param_groups:
-                group["lr"] = _rate(step, steps, peak)
+                group["lr"] = _rate(step, steps, args.rate)
             loss = guide.loss(ids, learnt, weight, everything=phase.everything)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
@@ -165,7 +168,7 @@ def train(steps: int, seed: int, dropout: float, peak: float, start: Path | None
                 log.info("step %d loss %.4f, %.0f tokens/s, %.1f min", step, loss.item(), seen / seconds, seconds / 60)
             if step % 250 == 0 or step == steps:
                 _steer(average, compact, encoder, held_out)
-                evaluate.write(expand(average, compact), out)  # an interrupted run leaves something to look at
+                evaluate.write(expand(average, compact), args.out)  # an interrupted run leaves something to look at
 
 
 def _rate(step: int, steps: int, peak: float) -> float:
@@ -197,13 +200,14 @@ def main() -> None:
     parser.add_argument("--dropout", type=float, default=0.1)
     parser.add_argument("--rate", type=float, default=3e-3, help="peak learning rate")
     parser.add_argument("--start", type=Path, help="a folder that the first command wrote")
+    parser.add_argument("--phases", choices=PHASES, help="what to train on; by default `second` with --start")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--out", type=Path, default=BUILTIN)
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     torch.set_num_threads(args.threads)
     begin = time.monotonic()
-    train(args.steps, args.seed, args.dropout, args.rate, args.start, args.out)
+    train(args)
     log.info("written to %s after %.1f minutes", args.out, (time.monotonic() - begin) / 60)
 
 
