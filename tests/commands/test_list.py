@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pytest
 from command_line import mistral
 
 from fakes import fake_console
@@ -17,6 +17,9 @@ from mistral_cli.weights.hub_cache import cache_folder
 from mistral_cli.weights.hub_names import ALIASES
 from mistral_cli.weights.quantized_cache import QuantizedCache
 from mistral_cli.weights.quantized_file import FileStamp, Identity
+
+if TYPE_CHECKING:
+    import pytest
 
 
 def rows(capfd: pytest.CaptureFixture[str]) -> dict[str, list[str]]:
@@ -144,7 +147,7 @@ def test_names_to_complete_are_those_of_whole_models_and_none_where_the_config_i
     assert "nemo" in alias_names()
 
 
-def test_a_narrow_terminal_gets_a_name_and_the_rest_below(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_narrow_terminal_gets_a_name_and_the_rest_below() -> None:
     from mistral_cli.commands import list as command
     from mistral_cli.settings.load import load_settings
 

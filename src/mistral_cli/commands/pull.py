@@ -10,7 +10,7 @@ import typer
 from mistral_cli.commands import options as opt
 from mistral_cli.commands.sizes import size
 from mistral_cli.commands.start import start
-from mistral_cli.errors import ModelNotFoundError, UsageError
+from mistral_cli.errors import CheckpointError, ModelNotFoundError, UsageError
 from mistral_cli.ui.console import Console
 
 if TYPE_CHECKING:
@@ -19,28 +19,86 @@ if TYPE_CHECKING:
 
 def pull(
     ctx: typer.Context,
-    model: Annotated[str, typer.Argument(metavar="ID", parser=str, help="The model's id at the hub: OWNER/NAME.")],
+    model: Annotated[
+        str,
+        typer.Argument(metavar="ID", parser=str, help="The model's id at the hub, OWNER/NAME, or a short name (7b)."),
+    ],
     revision: opt.RevisionOption = None,
+    verify: Annotated[
+        bool,
+        typer.Option("--verify", help="Read back every byte that is here and compare it with the hub's checksums."),
+    ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    as_object: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> int:
     """Download a model: one format of its weights, its tokenizer and its config.
 
     Says how much will come, and asks. An interrupted download goes on where it stopped. Prints the model's folder.
+    With --verify a model that is here is not made newer, but checked: what is damaged is named and, if wanted, fetched
+    again. Without the network it is checked against the names by which the cache knows its contents.
     """
-    from mistral_cli.weights.hub import BUILTIN, find_folder, is_cached, resolve
-    from mistral_cli.weights.hub_errors import UnreachableError
+    from mistral_cli.weights.hub import BUILTIN, find_folder, full_name
 
     settings, console = start(ctx, {"revision": revision})
+    model = full_name(model)
     if model == BUILTIN or find_folder(model):
         raise UsageError(f"{model!a} is here already: it is no id of the hub.", f"Try: mistral show {model}")
+    folder = _folder_to_verify(model, settings.revision) if verify else None
+    if folder is None:
+        folder = _fetched(model, settings.revision, console, yes=yes)
+    if folder is None:
+        return 1
+    checked = _verified(model, folder, console, yes=yes, as_object=as_object) if verify else {}
+    if as_object:
+        console.json({"model": model, "commit": folder.name, "path": str(folder), **checked})
+    else:
+        console.line(str(folder))
+    return 0
+
+
+def _folder_to_verify(model: str, revision: str | None) -> Path | None:
+    """Return where a model lies, broken links and all; None where it is not, or not wholly, here."""
+    from mistral_cli.weights.hub_cache import find_missing, find_snapshot
+
+    snapshot = find_snapshot(model, revision)
+    return snapshot if snapshot and not find_missing(snapshot) else None
+
+
+def _verified(model: str, folder: Path, console: Console, *, yes: bool, as_object: bool) -> dict[str, object]:
+    """Check every file; return what a program wants to know of that.
+
+    Raises:
+        CheckpointError: there is damage, and it stays.
+    """
+    from mistral_cli.commands.verify import as_json, settle, verify
+
+    found = verify(model, folder, console)
     try:
-        plan = _plan(model, settings.revision, console)
+        settle(model, found, console, yes=yes, fetch=_fetch)
+    except CheckpointError:
+        if as_object:
+            console.json({"model": model, "commit": folder.name, "path": str(folder), **as_json(found)})
+        raise
+    return as_json(found)
+
+
+def _fetched(model: str, revision: str | None, console: Console, *, yes: bool) -> Path | None:
+    """Fetch a model, or make sure that it is here; return its folder, None where somebody said no.
+
+    Raises:
+        UsageError: nobody can be asked.
+        NetworkError, CheckpointError, MistralError: as ``download`` has it.
+    """
+    from mistral_cli.weights.hub import is_cached, resolve
+    from mistral_cli.weights.hub_errors import UnreachableError
+
+    try:
+        plan = _plan(model, revision, console)
     except UnreachableError as error:
-        if not is_cached(model, settings.revision):
+        if not is_cached(model, revision):
             raise
         console.warning(f"{error.message} {model} is here already, maybe not the newest of it.")
-        console.line(str(resolve(model, revision=settings.revision)))
-        return 0
+        return resolve(model, revision=revision)
     if not (plan.is_here or yes):
         if not console.can_ask:
             raise UsageError(
@@ -49,9 +107,8 @@ def pull(
             )
         if not console.ask("Download it?"):
             console.notice("Nothing was downloaded.")
-            return 1
-    console.line(str(_fetch(plan, console)))
-    return 0
+            return None
+    return _fetch(plan, console)
 
 
 def find_or_offer(name: str, revision: str | None, console: Console) -> Path:

@@ -52,7 +52,7 @@ COMMANDS: Final = (
         "mistral_cli.commands.pull",
         "pull",
         "Download a model from the Hugging Face hub.",
-        ("mistral pull mistralai/Mistral-7B-Instruct-v0.3",),
+        ("mistral pull 7b", "mistral pull mistralai/Mistral-7B-Instruct-v0.3", "mistral pull 7b --verify"),
     ),
     Command(
         "tokens",

@@ -67,6 +67,8 @@ class Plan:
     commit: str
     files: tuple[RemoteFile, ...]
     license: str = ""
+    listed: tuple[RemoteFile, ...] = ()
+    """Every file of the repository, those that are not fetched among them."""
 
     @property
     def total_bytes(self) -> int:
@@ -128,6 +130,7 @@ def download_plan(repo_id: str, revision: str | None = None) -> Plan:
         commit=info.sha or "",
         files=tuple(sorted(files, key=lambda file: (file.size, file.name))),
         license=str(getattr(info.card_data, "license", None) or ""),
+        listed=tuple(map(_describe, listed.values())),
     )
 
 
