@@ -29,6 +29,7 @@ MAY_IMPORT = {
     "text": {"contract", "errors"},
     "kernels": {"errors"},
     "builtin": set(),
+    "prompts": set(),
     "contract": {"errors", "limits"},
     "settings": {"contract", "errors", "limits"},
     "limits": set(),

@@ -52,20 +52,24 @@ def test_every_option_can_stand_in_the_config_file_and_in_the_environment(name: 
         "model_folders": '["a"]',
         "stop": '["a"]',
         "logit_bias": "{ 5 = -1.5 }",
+        "set": '{ to = "French" }',
         "dtype": '"float32"',
         "quantize": '"nf4"',
         "kv": '"int8"',
         "backend": '"hf"',
         "order": '"temperature-last"',
         "color": '"never"',
+        "overflow": '"drop-oldest"',
     }
     kind = str(Settings.__dataclass_fields__[name].type)
-    plain = "true" if kind == "bool" else '"words"' if "str" in kind else "1"
+    plain = "true" if kind.startswith("bool") else '"words"' if "str" in kind else "1"
     _write(home, f"{name} = {written.get(name, plain)}\n")
     in_file = load_settings({}, home)
     assert name in in_file.origins
     value = getattr(in_file, name)
-    said = {"logit_bias": "5=-1.5", "file": "a", "stop": "a", "model_folders": "a"}.get(name, str(value))
+    said = {"logit_bias": "5=-1.5", "set": "to=French", "file": "a", "stop": "a", "model_folders": "a"}.get(
+        name, str(value)
+    )
     in_environment = load_settings({}, {"MISTRAL_CLI_HOME": "/nowhere", f"MISTRAL_CLI_{name.upper()}": said})
     assert getattr(in_environment, name) == value
 

@@ -9,6 +9,7 @@ import typer
 
 from mistral_cli.commands import options as opt
 from mistral_cli.commands.bench_run import Ask, run_bench, write_random
+from mistral_cli.commands.flags import MODEL
 from mistral_cli.commands.start import start
 from mistral_cli.errors import UsageError
 
@@ -31,7 +32,7 @@ def bench(
             metavar="SHAPE",
             parser=str,
             help="Random weights of a real shape, in memory, instead of MODEL: tiny, 7b, nemo-12b, mixtral-small …",
-            rich_help_panel=opt.MODEL,
+            rich_help_panel=MODEL,
         ),
     ] = None,
     keep: Annotated[
@@ -40,7 +41,7 @@ def bench(
             metavar="FOLDER",
             parser=str,
             help="With --random: write the model there (as many bytes as a real one), or take it if it is there.",
-            rich_help_panel=opt.MODEL,
+            rich_help_panel=MODEL,
         ),
     ] = None,
     prompt_lengths: Annotated[

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from mistral_cli.commands import options as opt
+from mistral_cli.commands import prompt_options as asked
 from mistral_cli.commands.kept_chat import closing_line, open_chat
 from mistral_cli.commands.loading import open_backend, sampling_params
 from mistral_cli.commands.prompt import Reader, read_system
@@ -28,9 +29,9 @@ if TYPE_CHECKING:
 
 def chat(
     ctx: typer.Context,
-    system: opt.SystemOption = None,
-    system_file: opt.SystemFileOption = None,
-    script: opt.ScriptOption = None,
+    system: asked.SystemOption = None,
+    system_file: asked.SystemFileOption = None,
+    script: asked.ScriptOption = None,
     model: opt.ModelOption = None,
     revision: opt.RevisionOption = None,
     chat_template: opt.ChatTemplateOption = None,

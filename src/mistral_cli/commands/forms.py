@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from mistral_cli.commands.output import Target
@@ -72,6 +72,32 @@ class Rendered:
     def abort(self) -> None:
         """Show the rest."""
         self.writer.finish()
+
+
+@dataclass(slots=True, kw_only=True)
+class Trimmed:
+    """Another form without the blanks and line ends around the answer."""
+
+    form: Form
+    _begun: bool = False
+    _held: str = ""
+    """Blanks that are left out if nothing follows them."""
+
+    def push(self, delta: TextDelta) -> None:
+        """Pass the next piece on, but for blanks that may be the last."""
+        text = self._held + delta.text if self._begun else delta.text.lstrip()
+        said = text.rstrip()
+        self._begun = self._begun or bool(said)
+        self._held = text[len(said) :]
+        self.form.push(replace(delta, text=said))
+
+    def finish(self, done: Done) -> None:
+        """Pass the end on."""
+        self.form.finish(replace(done, text=done.text.strip()))
+
+    def abort(self) -> None:
+        """Pass the end on."""
+        self.form.abort()
 
 
 @dataclass(slots=True, kw_only=True)

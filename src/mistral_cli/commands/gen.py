@@ -8,6 +8,7 @@ from typing import Final
 import typer
 
 from mistral_cli.commands import options as opt
+from mistral_cli.commands import prompt_options as asked
 from mistral_cli.commands.job import Job
 from mistral_cli.commands.lines import answer_lines
 from mistral_cli.commands.loading import open_backend, sampling_params
@@ -28,19 +29,19 @@ INTERRUPTED: Final = 130
 
 def gen(
     ctx: typer.Context,
-    argument: opt.PromptArgument = None,
-    prompt: opt.PromptOption = None,
-    file: opt.FileOption = None,
-    stdin: opt.StdinOption = None,
-    template: opt.TemplateOption = None,
-    set: opt.SetOption = None,  # noqa: A002 (as the flag)
-    role: opt.RoleOption = None,
-    system: opt.SystemOption = None,
-    system_file: opt.SystemFileOption = None,
-    prefix: opt.PrefixOption = None,
-    raw: opt.RawOption = None,
-    lines: opt.LinesOption = None,
-    batch: opt.BatchOption = None,
+    argument: asked.PromptArgument = None,
+    prompt: asked.PromptOption = None,
+    file: asked.FileOption = None,
+    stdin: asked.StdinOption = None,
+    template: asked.TemplateOption = None,
+    set: asked.SetOption = None,  # noqa: A002 (as the flag)
+    role: asked.RoleOption = None,
+    system: asked.SystemOption = None,
+    system_file: asked.SystemFileOption = None,
+    prefix: asked.PrefixOption = None,
+    raw: asked.RawOption = None,
+    lines: asked.LinesOption = None,
+    batch: asked.BatchOption = None,
     model: opt.ModelOption = None,
     revision: opt.RevisionOption = None,
     chat_template: opt.ChatTemplateOption = None,

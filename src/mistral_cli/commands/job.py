@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 from mistral_cli.commands.answer import answer
-from mistral_cli.commands.forms import CodeBlock, Form, Json, Plain, Rendered, describe
+from mistral_cli.commands.forms import CodeBlock, Form, Json, Plain, Rendered, Trimmed, describe
 from mistral_cli.commands.output import Target
-from mistral_cli.commands.prompt import build_prompt
+from mistral_cli.commands.prompt import Inputs, build_prompt
+from mistral_cli.commands.template import Template
 from mistral_cli.contract import Backend, Done, Prompt, SamplingParams, TokenInfo
 from mistral_cli.settings.options import Settings
 from mistral_cli.ui.answer import Wrapped
@@ -27,19 +28,21 @@ class Job:
     params: SamplingParams
     settings: Settings
     system: str
-    parts: list[str]
-    """The prompt, the files, stdin: what is joined into the question."""
+    inputs: Inputs
+    template: Template | None
     target: Target
     console: Console
     cancel: Interrupt
 
-    def prompt(self, *more: str) -> Prompt:
-        """Return what the model is sent, ``more`` after the parts.
+    def prompt(self, line: str | None = None) -> Prompt:
+        """Return what the model is sent; a ``line`` stands for stdin.
 
         Raises:
             UsageError: as ``build_prompt``.
         """
-        return build_prompt([*self.parts, *more], self.settings, self.system, is_base=self.backend.info.is_base)
+        inputs = self.inputs if line is None else replace(self.inputs, stdin=line)
+        is_base = self.backend.info.is_base
+        return build_prompt(inputs, self.settings, self.system, is_base=is_base, template=self.template)
 
     def answer(self, prompt: Prompt, form: Form) -> None:
         """Answer ``prompt`` into ``form``; Ctrl-C meanwhile is only noted, in ``cancel``.
@@ -60,11 +63,12 @@ class Job:
         if self.settings.extract:
             return CodeBlock(target=self.target)
         is_shown = self.settings.output is None
+        form: Form = Plain(target=self.target)
         if self.settings.markdown and is_shown and (out.is_terminal or out.color):
-            return Rendered(writer=MarkdownWriter(console=self.console))
-        if self.settings.plain and is_shown and out.is_terminal:
-            return Rendered(writer=Wrapped(self.console))
-        return Plain(target=self.target)
+            form = Rendered(writer=MarkdownWriter(console=self.console))
+        elif self.settings.plain and is_shown and out.is_terminal:
+            form = Rendered(writer=Wrapped(self.console))
+        return Trimmed(form=form) if self.settings.trim else form
 
     def json(self, **labels: object) -> Json:
         """Return the form of one JSON object, ``labels`` first in it."""
@@ -72,4 +76,5 @@ class Job:
 
     def _describe(self, labels: dict[str, object], done: Done, tokens: list[TokenInfo]) -> dict[str, Any]:
         extracts = self.settings.extract
+        done = replace(done, text=done.text.strip()) if self.settings.trim else done
         return labels | describe(done, tokens, info=self.backend.info, params=self.params, extracts=extracts)

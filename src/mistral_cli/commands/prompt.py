@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mistral_cli.commands.template import Template
 from mistral_cli.contract import Message, Prompt
 from mistral_cli.errors import UsageError
 from mistral_cli.settings.options import Settings
@@ -47,10 +48,23 @@ def read_system(settings: Settings, reader: Reader) -> str:
     return settings.system or ""
 
 
-def read_parts(settings: Settings, reader: Reader) -> list[str]:
-    """Return the prompt, the files and stdin, in this order; those that were not given or are empty left out.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inputs:
+    """What was asked, by where it came from; empty: not given."""
 
-    A file's last line end is not part of it, but for ``--raw``, where every byte counts.
+    prompt: str = ""
+    files: tuple[str, ...] = ()
+    stdin: str = ""
+
+    def joined(self) -> str:
+        """Return the prompt, the files and stdin, in this order, a blank line between."""
+        return BETWEEN.join(text for text in (self.prompt, *self.files, self.stdin) if text)
+
+
+def read_inputs(settings: Settings, reader: Reader) -> Inputs:
+    """Return the prompt, the files and stdin.
+
+    A file's last line end is not part of it, but for ``--raw``, where every byte counts; a template has its own.
 
     Raises:
         UsageError: a file cannot be read; ``-f -`` with ``--no-stdin``.
@@ -58,26 +72,35 @@ def read_parts(settings: Settings, reader: Reader) -> list[str]:
     """
     if "-" in (*settings.file, settings.system_file) and not settings.stdin:
         raise UsageError("`-` names stdin, but --no-stdin leaves it alone.", "Drop one of them.")
-    inputs = [reader.read(name) for name in settings.file]
+    files, stdin = [reader.read(name) for name in settings.file], ""
     if settings.stdin and reader.stdin.is_piped and not reader.stdin_is_taken and not settings.lines:
-        inputs.append(reader.read("-"))
-    texts = inputs if settings.raw else [strip_line_end(text) for text in inputs]
-    return [text for text in (settings.prompt or "", *texts) if text]
+        stdin = reader.read("-")
+    if settings.template is not None or not settings.raw:
+        files, stdin = [strip_line_end(text) for text in files], strip_line_end(stdin)
+    return Inputs(prompt=settings.prompt or "", files=tuple(files), stdin=stdin)
 
 
-def build_prompt(parts: list[str], settings: Settings, system: str, *, is_base: bool) -> Prompt:
-    """Join the parts into what the model is sent: raw text, or messages.
+def build_prompt(
+    inputs: Inputs, settings: Settings, system: str, *, is_base: bool, template: Template | None = None
+) -> Prompt:
+    """Join the inputs, or put them into the template: what the model is sent, as raw text or as messages.
 
     Raises:
-        UsageError: the prompt is empty; a system prompt where no template could carry it.
+        UsageError: the prompt is empty; a system prompt where no chat format could carry it; as ``Template.fill``.
     """
-    text = BETWEEN.join(parts)
+    if template is None:
+        text = inputs.joined()
+    else:
+        files = BETWEEN.join(filter(None, inputs.files))
+        text = template.fill({"prompt": inputs.prompt, "files": files, "stdin": inputs.stdin})
     if not text:
         raise UsageError("The prompt is empty.", "Give it as an argument, with -f FILE, or on stdin.")
     if settings.raw or is_base:
         if system:
             why = "--raw sends the prompt as it is" if settings.raw else "the model has no chat template"
-            raise UsageError(f"A system prompt cannot be sent: {why}.", "Put it into the prompt.")
+            origin = settings.origins.get("system", "--")
+            hint = "Put it into the prompt." if origin.startswith("--") else f"--system '' leaves out that of {origin}."
+            raise UsageError(f"A system prompt cannot be sent: {why}.", hint)
         return text + settings.prefix
     messages = [Message(role="system", content=system)] if system else []
     messages.append(Message(role="user", content=text))

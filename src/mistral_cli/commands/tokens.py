@@ -10,8 +10,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mistral_cli.commands import options as opt
-from mistral_cli.commands.prompt import Reader, build_prompt, read_parts, read_system
+from mistral_cli.commands import prompt_options as asked
+from mistral_cli.commands.flags import ANSWER, MODEL, PROMPT
+from mistral_cli.commands.prompt import Reader, build_prompt, read_inputs, read_system
+from mistral_cli.commands.role import use_role
 from mistral_cli.commands.start import start
+from mistral_cli.commands.template import Template, use_template
 from mistral_cli.errors import ModelNotFoundError, UsageError
 from mistral_cli.settings.options import Settings
 from mistral_cli.ui.console import Console
@@ -32,7 +36,7 @@ MessagesOption = Annotated[
         metavar="FILE",
         parser=str,
         help="A whole conversation as JSON: a list of messages, or an object with messages and tools. `-` is stdin.",
-        rich_help_panel=opt.PROMPT,
+        rich_help_panel=PROMPT,
     ),
 ]
 TokenizerOption = Annotated[
@@ -42,29 +46,32 @@ TokenizerOption = Annotated[
         metavar="PATH",
         parser=str,
         help="A tokenizer file, or a folder that holds one, instead of a model's.",
-        rich_help_panel=opt.MODEL,
+        rich_help_panel=MODEL,
     ),
 ]
-_IN_MESSAGES = ("prompt", "file", "system", "system_file", "prefix", "raw")
+_IN_MESSAGES = ("prompt", "file", "template", "set", "role", "system", "system_file", "prefix", "raw")
 """Flags that have no place where ``--messages`` is the whole conversation."""
 
 
 def tokens(
     ctx: typer.Context,
     argument: TextArgument = None,
-    file: opt.FileOption = None,
-    stdin: opt.StdinOption = None,
-    system: opt.SystemOption = None,
-    system_file: opt.SystemFileOption = None,
-    prefix: opt.PrefixOption = None,
-    raw: opt.RawOption = None,
+    file: asked.FileOption = None,
+    stdin: asked.StdinOption = None,
+    template: asked.TemplateOption = None,
+    set: asked.SetOption = None,  # noqa: A002 (as the flag)
+    role: asked.RoleOption = None,
+    system: asked.SystemOption = None,
+    system_file: asked.SystemFileOption = None,
+    prefix: asked.PrefixOption = None,
+    raw: asked.RawOption = None,
     messages: MessagesOption = None,
     model: opt.ModelOption = None,
     revision: opt.RevisionOption = None,
     tokenizer: TokenizerOption = None,
     chat_template: opt.ChatTemplateOption = None,
     as_object: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object: version, ids, pieces.", rich_help_panel=opt.ANSWER)
+        bool, typer.Option("--json", help="Print one JSON object: version, ids, pieces.", rich_help_panel=ANSWER)
     ] = False,
     quiet: opt.QuietOption = None,
 ) -> None:
@@ -75,10 +82,13 @@ def tokens(
     flags = {**locals(), "prompt": argument}
     _check(flags)
     settings, console = start(ctx, flags)
+    form = None
+    if messages is None:
+        settings, form = use_template(use_role(settings, console), console)
     loaded = _load(settings, tokenizer)
     if loaded.notice:
         console.notice(loaded.notice)
-    encoded = _encode(settings, console, loaded, messages)
+    encoded = _encode(settings, console, loaded, messages, form)
     pieces = [loaded.piece(token) for token in encoded.ids]
     if as_object:
         console.json({"version": loaded.version, "ids": list(encoded.ids), "pieces": pieces})
@@ -110,7 +120,9 @@ def _load(settings: Settings, tokenizer: str | None) -> Tokenizer:
     return load_tokenizer(path, template=settings.chat_template)
 
 
-def _encode(settings: Settings, console: Console, tokenizer: Tokenizer, messages: str | None) -> EncodedPrompt:
+def _encode(
+    settings: Settings, console: Console, tokenizer: Tokenizer, messages: str | None, template: Template | None
+) -> EncodedPrompt:
     """Read what the user gave and encode it as a model would be sent it."""
     from mistral_cli.text.messages import parse_conversation
     from mistral_cli.text.template import encode_chat, encode_prompt
@@ -121,8 +133,9 @@ def _encode(settings: Settings, console: Console, tokenizer: Tokenizer, messages
     if messages is not None:
         conversation = parse_conversation(reader.read(messages))
         return encode_chat(tokenizer, conversation.messages, conversation.tools)
-    system, parts = read_system(settings, reader), read_parts(settings, reader)
-    return encode_prompt(tokenizer, build_prompt(parts, settings, system, is_base=tokenizer.is_base))
+    system, inputs = read_system(settings, reader), read_inputs(settings, reader)
+    prompt = build_prompt(inputs, settings, system, is_base=tokenizer.is_base, template=template)
+    return encode_prompt(tokenizer, prompt)
 
 
 def _rows(tokenizer: Tokenizer, encoded: EncodedPrompt, pieces: list[str]) -> Iterator[str]:

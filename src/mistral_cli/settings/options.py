@@ -210,7 +210,8 @@ class Settings:
     order: str | None = _option(_one_of("temperature-first", "temperature-last"))
     logprobs: int | None = _option(_whole)
     watchdog: bool | None = _option(_switch)
-    # where a chat is kept
+    # where a chat is kept, and what is done when the context is full
+    overflow: str | None = _option(_one_of("error", "drop-oldest"))
     resume: str | None = _option(_text)
     store: bool = _option(_switch, True)
     # how the answer is shown
@@ -219,6 +220,7 @@ class Settings:
     extract: bool = _option(_switch, False)
     trim: bool = _option(_switch, False)
     markdown: bool = _option(_switch, False)
+    confidence: bool = _option(_switch, False)
     plain: bool = _option(_switch, False)
     stats: bool = _option(_switch, False)
     quiet: bool = _option(_switch, False)

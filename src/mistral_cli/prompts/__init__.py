@@ -1,0 +1,1 @@
+"""The roles and prompt templates that come with the program, and nothing else."""
