@@ -16,6 +16,7 @@ from typing import Annotated, Any, Final, Literal, NoReturn
 import typer
 
 from mistral_cli import __version__
+from mistral_cli.commands.as_typed import take_as_typed
 from mistral_cli.commands.ending import ENDING, unwind_on, unwinding_on_ctrl_c
 from mistral_cli.commands.lazy import CONTEXT, Color, Debug, LazyGroup
 from mistral_cli.commands.misuse import explain
@@ -94,7 +95,9 @@ def build() -> Any:
     """Return the whole program as typer's command object."""
     app = typer.Typer(cls=Program, add_completion=False, rich_markup_mode=None, context_settings=CONTEXT)
     app.callback(invoke_without_command=True)(_root)
-    return typer.main.get_command(app)
+    program = typer.main.get_command(app)
+    take_as_typed(*program.params)
+    return program
 
 
 # -- errors into one line and an exit code ---------------------------------------------------------------------------

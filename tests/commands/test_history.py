@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -117,16 +116,3 @@ def test_it_imports_neither_tensors_nor_a_keyboard(chats: Store) -> None:
     imported = {line.rsplit("|", 1)[-1].strip().split(".")[0] for line in run.stderr.splitlines() if "|" in line}
     assert not imported & {"torch", "transformers", "numpy", "prompt_toolkit", "huggingface_hub", "mistral_common"}
     assert "and-a-dog" in run.stdout
-
-
-def test_ten_thousand_chats_are_listed_and_searched_at_once(store: Store, capfd) -> None:
-    with store.together():
-        for number in range(10_000):
-            session = store.new_session(f"chat {number}")
-            for _ in range(2):
-                store.add_turn(session.id, Turn(question=f"question {number}", answer="the words of an answer " * 20))
-    for words in (["list"], ["search", "answer"], ["search", "question", "4711"]):
-        begun = time.perf_counter()
-        outcome = mistral(capfd, "history", *words)
-        assert time.perf_counter() - begun < 0.6, "0.3 s on a machine of its own"
-        assert outcome.out

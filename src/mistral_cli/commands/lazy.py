@@ -15,6 +15,8 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from mistral_cli.commands.as_typed import take_as_typed
+
 CONTEXT: Final = {"help_option_names": ["-h", "--help"]}
 
 
@@ -36,6 +38,10 @@ class LazyGroup(TyperGroup):
     """A table as typer wants it. Its type for a context is private, hence ``Any``."""
 
     rows: ClassVar[tuple[Command, ...]] = ()
+
+    def get_help_option(self, ctx: Any) -> Any:
+        """Return ``--help``, which typer makes apart from the other parameters."""
+        return _light(super().get_help_option(ctx))
 
     def list_commands(self, _ctx: Any) -> list[str]:
         """Return the names of all commands, in the order of the table."""
@@ -78,6 +84,10 @@ class HelpInSections(TyperCommand):
         ]
         return super().parse_args(ctx, [part for parts in given for part in parts])
 
+    def get_help_option(self, ctx: Any) -> Any:
+        """Return ``--help``, which typer makes apart from the other parameters."""
+        return _light(super().get_help_option(ctx))
+
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the help, as wide as the terminal."""
         formatter.width = _help_width()
@@ -105,6 +115,11 @@ class HelpInSections(TyperCommand):
         for heading, rows in sections.items():
             with formatter.section(heading):
                 formatter.write_dl(rows, col_max=_names_width(formatter.width))
+
+
+def _light(option: Any) -> Any:
+    take_as_typed(option)
+    return option
 
 
 def _help_width() -> int:
@@ -158,6 +173,7 @@ def _command_of(function: Any, name: str, summary: str = "") -> Any:
 def _import_command(row: Command) -> Any:
     command = _command_of(getattr(importlib.import_module(row.module), row.function), row.name, row.summary)
     command.params.extend(_command_of(_shared, "shared").params)
+    take_as_typed(*command.params)
     command.examples = row.examples
     command.implied = row.implied
     return command
