@@ -10,20 +10,23 @@ from mistral_cli.chat.keeper import Keeper
 from mistral_cli.chat.steering import CANDIDATES, Beginning, shown_tokens
 from mistral_cli.chat.turn import TurnRecord
 from mistral_cli.contract import Done, TextDelta
-from mistral_cli.errors import MistralError, OutOfMemoryError
+from mistral_cli.errors import ContextError, MistralError, OutOfMemoryError, UsageError
 from mistral_cli.settings.options import well_formed
 from mistral_cli.ui.answer import AnswerWriter, Direct
 from mistral_cli.ui.events import IN_A_CHAT, show_beside, show_end, stats_line
 from mistral_cli.ui.interrupt import Interrupt
+from mistral_cli.ui.mentions import with_files
 from mistral_cli.ui.slash import dispatch
+from mistral_cli.ui.typed import is_command, question_of, read_whole
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from mistral_cli.chat.session import Session
     from mistral_cli.chat.store import Store
     from mistral_cli.contract import Backend, SamplingParams, TokenInfo
     from mistral_cli.ui.console import Console
+    from mistral_cli.ui.slash.choice import Choice
 
 LEAVES_WITHIN = 1.0
 """Seconds between two Ctrl-C that leave the chat."""
@@ -42,6 +45,8 @@ class Repl:
     """Puts each turn on the disk, or nowhere."""
     load: Callable[[str], Backend] | None = None
     """Loads another model, by its name."""
+    models: Callable[[], Iterable[str]] = tuple
+    """Names what ``load`` finds on this disk."""
     place: Beginning | None = None
     """Where ``/back`` rewound the last answer to."""
     attached: list[str] = field(default_factory=list)
@@ -51,11 +56,18 @@ class Repl:
     open_writer: Callable[[Console], AnswerWriter] = Direct
     """Returns what shows the next answer."""
     shows_stats: bool = False
+    tells_keys: bool = False
+    """Whether ``read`` tells Enter from Alt-Enter."""
+    is_multiline: bool = False
+    """Whether Enter begins a new line there."""
+    draft: str = ""
+    """What the next line begins with: what was typed and could not be asked."""
     is_over: bool = False
     _tokens: list[TokenInfo] = field(default_factory=list)
     """What was drawn of the answer that is being said, or was said last."""
     _said: list[str] = field(default_factory=list)
     """What of it came after the words it goes on from."""
+    _looked_up: dict[str, list[Choice]] = field(default_factory=dict)
     _interrupt: Interrupt = field(default_factory=lambda: Interrupt(LEAVES_WITHIN))
 
     @property
@@ -93,17 +105,25 @@ class Repl:
             EOFError: Ctrl-D.
             KeyboardInterrupt: Ctrl-C.
         """
+        self._looked_up.clear()
         return well_formed(self.read())
+
+    def looked_up(self, what: str, look: Callable[[], list[Choice]]) -> list[Choice]:
+        """Return what ``look`` finds to complete a line with; it is called once a line, however many keys it has."""
+        if what not in self._looked_up:
+            self._looked_up[what] = look()
+        return self._looked_up[what]
 
     def _take(self, line: str) -> None:
         """Run a command or answer a question; what goes wrong is said, and the chat goes on."""
         if not line.strip():
             return
         try:
-            if line.startswith("/") and not line.startswith("//"):
+            line = read_whole(line, self.read_line)
+            if is_command(line):
                 dispatch.run(line, self)
             else:
-                self.ask(line.removeprefix("/") if line.startswith("//") else line)
+                self.send(question_of(line), line)
         except MistralError as error:
             if self.is_strict:
                 raise
@@ -114,6 +134,23 @@ class Repl:
             if self.is_strict:
                 raise
             self._interrupt.strike()
+
+    def send(self, question: str, typed: str = "") -> None:
+        """Ask what was typed, with the files that it names by ``@``.
+
+        Args:
+            question: what is asked; nothing where it is empty.
+            typed: what stands in the next line where it cannot be asked.
+
+        Raises:
+            UsageError, ContextError: a file cannot go with it, or as ``ask``.
+        """
+        try:
+            if question.strip():
+                self.ask(with_files(question, self.console.notice))
+        except (UsageError, ContextError):
+            self.draft = typed
+            raise
 
     def stand(self, conversation: Conversation) -> None:
         """Go to another place in the tree of turns."""

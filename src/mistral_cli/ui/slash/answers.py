@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from mistral_cli.errors import UsageError
 from mistral_cli.ui.editor import edit
 from mistral_cli.ui.slash.parameters import complete_pairs, read_pairs
-from mistral_cli.ui.slash.row import SlashCommand, excerpt, last_turn, whole_number
+from mistral_cli.ui.slash.row import SlashCommand, complete_turns, excerpt, last_turn, whole_number
 
 if TYPE_CHECKING:
     from mistral_cli.ui.repl import Repl
@@ -50,5 +50,5 @@ def _edit(repl: Repl, words: str) -> None:
 COMMANDS = (
     SlashCommand("/retry", "[NAME=VALUE …]", "Answer again, with other parameters for once.", _retry, complete_pairs),
     SlashCommand("/undo", "[N]", "Take the last turn (or N) back.", _undo),
-    SlashCommand("/edit", "[N]", "Change question N (the last) in $EDITOR and ask it again.", _edit),
+    SlashCommand("/edit", "[N]", "Change question N (the last) in $EDITOR and ask it again.", _edit, complete_turns),
 )

@@ -5,7 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mistral_cli.chat.turn import MARKS
-from mistral_cli.ui.slash.row import SlashCommand, excerpt, last_turn, show_turn, turns_of, whole_number
+from mistral_cli.ui.slash.choice import Choice, numbered
+from mistral_cli.ui.slash.row import (
+    ABOUT,
+    SlashCommand,
+    complete_turns,
+    excerpt,
+    last_turn,
+    show_turn,
+    turns_of,
+    whole_number,
+)
 
 if TYPE_CHECKING:
     from mistral_cli.ui.repl import Repl
@@ -50,8 +60,17 @@ def _switch(repl: Repl, words: str) -> None:
     show_turn(repl, leaf)
 
 
+def _complete(repl: Repl, typed: str) -> list[Choice]:
+    """Return the numbers of the branches, each with its last question and answer."""
+    half = ABOUT // 2
+    leaves = repl.conversation.leaves()
+    return numbered(typed, (f"{excerpt(leaf.question, half)} → {excerpt(leaf.answer, half)}" for leaf in leaves))
+
+
 COMMANDS = (
-    SlashCommand("/fork", "[N]", "Go on from turn N of this branch: the next question begins another.", _fork),
+    SlashCommand(
+        "/fork", "[N]", "Go on from turn N of this branch: the next question begins another.", _fork, complete_turns
+    ),
     SlashCommand("/branches", "", "List the branches.", _branches),
-    SlashCommand("/switch", "N", "Go to the end of branch N.", _switch),
+    SlashCommand("/switch", "N", "Go to the end of branch N.", _switch, _complete),
 )

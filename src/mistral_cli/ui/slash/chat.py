@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 from mistral_cli.chat.conversation import Conversation
 from mistral_cli.errors import UsageError
 from mistral_cli.ui.events import record_line
-from mistral_cli.ui.slash.row import SlashCommand, last_turn, show_turn, unquoted, whole_number
+from mistral_cli.ui.slash.choice import Choice, matching, one_of
+from mistral_cli.ui.slash.row import SlashCommand, complete_turns, last_turn, show_turn, unquoted, whole_number
+from mistral_cli.ui.typed import QUOTES
 
 if TYPE_CHECKING:
     from mistral_cli.ui.repl import Repl
 
-FENCE = '"""'
 _CLEAR = "\x1b[2J\x1b[3J\x1b[H"
 
 
@@ -90,13 +91,22 @@ def _tokens(repl: Repl, words: str) -> None:
 
 
 def _multiline(repl: Repl, _words: str) -> None:
-    """Read lines up to one of three quotes and send them as one question."""
-    repl.console.notice(f"Type lines; one of {FENCE} sends them.")
+    """Let Enter begin a new line, or send again; where keys are not told apart, read lines up to three quotes."""
+    if repl.tells_keys:
+        repl.is_multiline = not repl.is_multiline
+        enter = "Enter begins a new line, Alt-Enter sends" if repl.is_multiline else "Enter sends"
+        repl.console.notice(f"{enter}. /multiline changes it back.")
+        return
+    repl.console.notice(f"Type lines; one of {QUOTES} sends them.")
     lines: list[str] = []
-    while (line := repl.read_line()).strip() != FENCE:
+    while (line := repl.read_line()).strip() != QUOTES:
         lines.append(line)
     if any(line.strip() for line in lines):
-        repl.ask("\n".join(lines))
+        repl.send("\n".join(lines))
+
+
+def _models(repl: Repl, typed: str) -> list[Choice]:
+    return matching(typed, repl.looked_up("models", lambda: [Choice(name) for name in repl.models()]))
 
 
 def _model(repl: Repl, words: str) -> None:
@@ -115,14 +125,16 @@ def _model(repl: Repl, words: str) -> None:
     repl.console.notice(f"{backend.info.name} answers from now on.")
 
 
+_ON_OFF = (Choice("on", "after each answer"), Choice("off", "only when asked"))
+_NO_SYSTEM = (Choice("none", "no system prompt"),)
 COMMANDS = (
     SlashCommand("/exit", "", "Leave the chat.", _exit),
     SlashCommand("/clear", "", "Forget what was said (a branch keeps it) and clear the screen.", _clear),
     SlashCommand("/new", "", "Begin a new chat with the same system prompt.", _new),
-    SlashCommand("/system", "[TEXT|none]", "Show or set the system prompt.", _system),
-    SlashCommand("/model", "[NAME]", "Show the model, or load another one.", _model),
-    SlashCommand("/show", "[N]", "Show what is loaded and where the talk stands, or turn N.", _show),
-    SlashCommand("/stats", "[on|off]", "Say what the last answer cost, or do so after each.", _stats),
+    SlashCommand("/system", "[TEXT|none]", "Show or set the system prompt.", _system, one_of(*_NO_SYSTEM)),
+    SlashCommand("/model", "[NAME]", "Show the model, or load another one.", _model, _models),
+    SlashCommand("/show", "[N]", "Show what is loaded and where the talk stands, or turn N.", _show, complete_turns),
+    SlashCommand("/stats", "[on|off]", "Say what the last answer cost, or do so after each.", _stats, one_of(*_ON_OFF)),
     SlashCommand("/tokens", "[TEXT]", "Count the tokens of the context, or with TEXT as the next question.", _tokens),
-    SlashCommand("/multiline", "", f"Type a question of several lines; one of {FENCE} sends it.", _multiline),
+    SlashCommand("/multiline", "", "Enter begins a new line and Alt-Enter sends, or Enter sends again.", _multiline),
 )

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 from mistral_cli.chat.transcript import FORMS
 from mistral_cli.errors import MistralError, UsageError
 from mistral_cli.ui.clipboard import copy
-from mistral_cli.ui.slash.row import SlashCommand, last_turn, unquoted, whole_number
+from mistral_cli.ui.paths import names_after
+from mistral_cli.ui.slash.choice import Choice, numbered
+from mistral_cli.ui.slash.row import ABOUT, SlashCommand, excerpt, last_turn, unquoted, whole_number
 from mistral_cli.ui.stdin import read_file
 
 if TYPE_CHECKING:
@@ -30,7 +32,7 @@ def _file(repl: Repl, words: str) -> None:
         raise UsageError(f"{name} is no text.")
     repl.attached.append(text)
     if question.strip():
-        repl.ask(question.strip())
+        repl.send(question.strip())
     else:
         repl.console.notice(f"{path.name}, {len(text):,} characters, follows the next question.")
 
@@ -121,21 +123,27 @@ def _pipe(repl: Repl, words: str) -> None:
         raise MistralError(f"The command ended with {code}: {words:.60}")
 
 
-def _complete_file(_repl: Repl, typed: str) -> list[str]:
+def _complete_file(_repl: Repl, typed: str) -> list[Choice]:
     """Return the files that the last word may name."""
-    start = Path(typed.rpartition("/")[0] + "/" if "/" in typed else ".").expanduser()
-    begins = typed.rpartition("/")[0] + "/" if "/" in typed else ""
-    try:
-        entries = sorted(start.iterdir())
-    except OSError:
-        return []
-    names = [begins + entry.name + ("/" if entry.is_dir() else "") for entry in entries]
-    return [name for name in names if name.startswith(typed)]
+    return names_after(typed.removeprefix("! ").lstrip())
+
+
+def _complete_first(_repl: Repl, typed: str) -> list[Choice]:
+    """Return the files that the first word may name; what follows it is a question."""
+    name = typed.lstrip()
+    is_over = name.rstrip() != name or (" " in name and name[0] not in "\"'")
+    return [] if is_over else names_after(name)
+
+
+def _complete_block(repl: Repl, typed: str) -> list[Choice]:
+    path = repl.conversation.path()
+    blocks = repl.looked_up("blocks", lambda: [Choice(block) for block in code_blocks(path[-1].answer)]) if path else []
+    return numbered(typed, (excerpt(block.text, ABOUT) for block in blocks))
 
 
 COMMANDS = (
-    SlashCommand("/file", "FILE [QUESTION]", "Put a text file behind the next question.", _file, _complete_file),
-    SlashCommand("/copy", "[N]", "Copy the answer, or its N-th code block.", _copy),
+    SlashCommand("/file", "FILE [QUESTION]", "Put a text file behind the next question.", _file, _complete_first),
+    SlashCommand("/copy", "[N]", "Copy the answer, or its N-th code block.", _copy, _complete_block),
     SlashCommand("/write", "FILE", "Write the answer to a file; /write! replaces one.", _write, _complete_file),
     SlashCommand("/pipe", "COMMAND", "Give the answer to a shell command.", _pipe),
     SlashCommand(

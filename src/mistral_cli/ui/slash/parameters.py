@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from mistral_cli.errors import UsageError
 from mistral_cli.limits import LIMITS
 from mistral_cli.settings.options import OPTIONS, SAMPLING
+from mistral_cli.ui.slash.choice import Choice, matching
 from mistral_cli.ui.slash.row import SlashCommand
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ _OTHERS = {
     "order": "temperature-first or temperature-last",
     "watchdog": "on or off: whether an answer that says the same over and over is ended",
 }
+_WORDS = {"order": ("temperature-first", "temperature-last"), "watchdog": ("on", "off")}
+"""Values that are words."""
 _NONE: dict[str, object] = {"seed": None, "max_tokens": None, "logit_bias": {}, "stop": ()}
 """What ``none`` means."""
 NAMES = tuple(name for name in SAMPLING if name != "logprobs")
@@ -63,9 +66,28 @@ def read_pairs(words: str) -> dict[str, object]:
     return dict(read_value(name, value) for name, _, value in pairs)
 
 
-def complete_pairs(_repl: Repl, typed: str) -> list[str]:
-    """Return the parameters that the last word may name."""
-    return [f"{name}=" for name in NAMES if name.startswith(typed.rpartition(" ")[2])]
+def complete_pairs(repl: Repl, typed: str) -> list[Choice]:
+    """Return the parameters that the last word may name, or the values of the one that it names."""
+    word = typed.rpartition(" ")[2]
+    name, sign, value = word.partition("=")
+    if sign:
+        return _values(repl, name, value)
+    return matching(word, (choice._replace(text=f"{choice.text}=") for choice in _names(repl)))
+
+
+def _names(repl: Repl) -> list[Choice]:
+    return [Choice(name, f"{_shown(repl, name)} now; {_range(name)}") for name in NAMES]
+
+
+def _values(repl: Repl, name: str, typed: str) -> list[Choice]:
+    """Return the values of a parameter that can be listed, and the one that it has."""
+    field = name.lstrip("-").replace("-", "_")
+    if field not in NAMES:
+        return []
+    words = {_shown(repl, field): "now", **dict.fromkeys(_WORDS.get(field, ()), "")}
+    if field in _NONE:
+        words.setdefault("none", "")
+    return matching(typed, (Choice(word, f"{about}; {_range(field)}".lstrip("; ")) for word, about in words.items()))
 
 
 def _set(repl: Repl, words: str) -> None:
@@ -80,10 +102,14 @@ def _set(repl: Repl, words: str) -> None:
 
 
 def _row(repl: Repl, name: str) -> str:
+    return f"{name:<20}{_shown(repl, name):<18} {_range(name)}".rstrip()
+
+
+def _shown(repl: Repl, name: str) -> str:
+    """Return the value that a parameter has, as it is typed."""
     value = getattr(repl.params, name)
     value = ("off", "on")[value] if isinstance(value, bool) else value
-    shown = "none" if value in (None, (), {}) else f"{value:g}" if isinstance(value, float) else f"{value}"
-    return f"{name:<20}{shown:<18} {_range(name)}".rstrip()
+    return "none" if value in (None, (), {}) else f"{value:g}" if isinstance(value, float) else f"{value}"
 
 
 def _range(name: str) -> str:
@@ -91,8 +117,9 @@ def _range(name: str) -> str:
     return f"{text}, or none" if name in _NONE else text
 
 
-def _complete(_repl: Repl, typed: str) -> list[str]:
-    return [name for name in NAMES if name.startswith(typed)]
+def _complete(repl: Repl, typed: str) -> list[Choice]:
+    name, gap, value = typed.replace("=", " ", 1).partition(" ")
+    return _values(repl, name, value) if gap else matching(name, _names(repl))
 
 
 COMMANDS = (

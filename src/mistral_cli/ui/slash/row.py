@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING
 
 from mistral_cli.chat.turn import MARKS
 from mistral_cli.errors import UsageError
+from mistral_cli.ui.slash.choice import numbered
 from mistral_cli.ui.wrap import cells
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from mistral_cli.chat.turn import Turn
     from mistral_cli.ui.repl import Repl
+    from mistral_cli.ui.slash.choice import Choice, Complete
 
-    Complete = Callable[[Repl, str], Iterable[str]]
-    """Returns what the last of the words typed so far may become."""
-
+ABOUT = 48
+"""Cells of what is said beside a choice."""
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"|\'([^\']*)\'', re.DOTALL)
 _ESCAPES = {r"\n": "\n", r"\t": "\t", r"\"": '"', r"\\": "\\"}
 
@@ -105,6 +106,11 @@ def ending(text: str, columns: int) -> str:
     while cells(shown) > max(columns - 1, 1):
         shown = shown[1:]
     return "…" + shown
+
+
+def complete_turns(repl: Repl, typed: str) -> list[Choice]:
+    """Return the numbers of this branch's turns, each with its question."""
+    return numbered(typed, (excerpt(turn.question, ABOUT) for turn in repl.conversation.path()))
 
 
 def turns_of(count: int) -> str:

@@ -8,6 +8,7 @@ from mistral_cli.chat.conversation import Conversation
 from mistral_cli.chat.names import check_name
 from mistral_cli.chat.search import search
 from mistral_cli.errors import UsageError
+from mistral_cli.ui.slash.choice import Choice, matching, one_of
 from mistral_cli.ui.slash.row import SlashCommand, excerpt, show_turn, turns_of, unquoted
 
 if TYPE_CHECKING:
@@ -95,17 +96,23 @@ def _delete(repl: Repl, words: str) -> None:
     repl.console.notice(f"Deleted {session.name}.")
 
 
-def _complete(repl: Repl, typed: str) -> list[str]:
+def _complete(repl: Repl, typed: str) -> list[Choice]:
     """Return the names of chats, the newest first."""
     store = repl.keeper.store
-    names = [] if store is None else [session.name for session in reversed(store.sessions())]
-    return [name for name in names if name.startswith(typed)]
+    return [] if store is None else matching(typed, repl.looked_up("chats", lambda: _choices(store)))
+
+
+def _choices(store: Store) -> list[Choice]:
+    return [
+        Choice(session.name, f"{session.changed[:10]}, {turns_of(session.turns)}")
+        for session in reversed(store.sessions())
+    ]
 
 
 COMMANDS = (
     SlashCommand("/save", "NAME", "Keep this chat under a name of yours.", _rename),
     SlashCommand("/open", "NAME", "Go on with another chat.", _open, _complete),
-    SlashCommand("/sessions", "[all]", "List the chats.", _sessions),
+    SlashCommand("/sessions", "[all]", "List the chats.", _sessions, one_of(Choice("all", "older ones, too"))),
     SlashCommand("/search", "TEXT", "Find words in all chats.", _search),
     SlashCommand("/rename", "[NAME]", "Give this chat another name, or show the one it has.", _rename),
     SlashCommand("/delete", "[NAME]", "Delete a chat (this one); /delete! does not ask.", _delete, _complete),

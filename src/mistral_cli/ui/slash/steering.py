@@ -9,6 +9,7 @@ from mistral_cli.chat.steering import Writer, first, known_tokens, place_of, who
 from mistral_cli.contract import TokenInfo
 from mistral_cli.errors import UsageError
 from mistral_cli.ui.confidence import confidence
+from mistral_cli.ui.slash.choice import Choice, numbered
 from mistral_cli.ui.slash.row import SlashCommand, ending, is_quoted, last_turn, unquoted, whole_number
 
 if TYPE_CHECKING:
@@ -69,6 +70,16 @@ def _alt(repl: Repl, words: str) -> None:
     _go_on(repl, repl.place.with_ids((TokenInfo(id=token, text=text, logprob=logprob, top=top),)))
 
 
+def _others(repl: Repl, typed: str) -> list[Choice]:
+    """Return the ranks of the likeliest tokens at the rewound place, each with its text and probability."""
+    path = repl.conversation.path()
+    tokens = known_tokens(path[-1]) if path else ()
+    if repl.place is None or len(repl.place.tokens) >= len(tokens):
+        return []
+    top = tokens[len(repl.place.tokens)].top
+    return numbered(typed, (f"{math.exp(logprob):.1%}  {text!r}" for _, text, logprob in top))
+
+
 def _insert(repl: Repl, words: str) -> None:
     """Put words behind the rewound place, or the end of the answer, and go on from them."""
     text, begun = unquoted(words), _place(repl)
@@ -124,7 +135,7 @@ def _confidence(repl: Repl, _words: str) -> None:
 COMMANDS = (
     SlashCommand("/continue", "", "Go on with the answer, from its end or from the place of /back.", _continue),
     SlashCommand("/back", '[N|"text"]', "Rewind the answer by N tokens, or to where the text last begins.", _back),
-    SlashCommand("/alt", "[K]", "Take the K-th likeliest token at that place (the second), and go on.", _alt),
+    SlashCommand("/alt", "[K]", "Take the K-th likeliest token at that place (the second), and go on.", _alt, _others),
     SlashCommand("/insert", '"text"', "Put words there, and go on from them.", _insert),
     SlashCommand("/why", '[N|"text"]', "List the five likeliest at token N, or the least sure tokens.", _why),
     SlashCommand("/confidence", "", "Show the answer with each token tinted by its probability.", _confidence),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from mistral_cli.errors import UsageError
 from mistral_cli.ui.slash import answers, branches, chat, files, parameters, sessions, steering
+from mistral_cli.ui.slash.choice import Choice, matching
 from mistral_cli.ui.slash.row import SlashCommand
 
 if TYPE_CHECKING:
@@ -55,8 +56,8 @@ def _laid_out(title: str, rows: Iterable[SlashCommand], columns: int) -> Iterato
         yield ""
 
 
-def _names(_repl: Repl, typed: str) -> list[str]:
-    return [row.name[1:] for row in COMMANDS if row.name[1:].startswith(typed.lstrip("/"))]
+def _names(_repl: Repl, typed: str) -> list[Choice]:
+    return matching(typed, (Choice(row.name[1:], row.summary) for row in COMMANDS))
 
 
 GROUPS: tuple[tuple[str, tuple[SlashCommand, ...]], ...] = (
