@@ -9,7 +9,7 @@ import pytest
 
 from fakes import fake_console
 from mistral_cli.contract import Done, Notice, PrefillProgress
-from mistral_cli.ui.events import IN_A_CHAT, ON_THE_COMMAND_LINE, show_beside, show_end, stats_line
+from mistral_cli.ui.events import ON_THE_COMMAND_LINE, in_a_chat, show_beside, show_end, stats_line
 
 DONE = Done(reason="stop", text="a", prompt_tokens=1200, reused_tokens=1000, answer_tokens=8, seed=7, peak_memory=2**30)
 
@@ -66,12 +66,12 @@ def test_statistics_are_one_line() -> None:
 
 def test_a_loop_and_a_full_context_are_said_with_what_can_be_done_there() -> None:
     told = {}
-    for name, hints in (("chat", IN_A_CHAT), ("gen", ON_THE_COMMAND_LINE)):
+    for name, hints in (("chat", in_a_chat(has_turns=True)), ("gen", ON_THE_COMMAND_LINE)):
         console = fake_console()
         for reason in ("loop", "length"):
             show_end(dataclasses.replace(DONE, reason=reason), None, console, hints=hints)
         told[name] = console.err.file.text
     assert "(stopped: it repeated itself; /retry repetition_penalty=1.3 answers again" in told["chat"]
-    assert "is full; /continue goes on" in told["chat"]
+    assert "is full; /continue goes on without the oldest turns" in told["chat"]
     assert "(stopped: it repeated itself; --repetition-penalty 1.3 may help" in told["gen"]
     assert told["gen"].endswith("(the answer ends here: the context of 1,208 tokens is full)\n")

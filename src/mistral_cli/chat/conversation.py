@@ -39,10 +39,10 @@ class Conversation:
             at = self.turns[at].parent
         return tuple(reversed(found))
 
-    def prompt(self, question: str) -> tuple[Message, ...]:
-        """Return what a model is sent to answer ``question`` after the leaf."""
+    def prompt(self, question: str, *, left_out: int = 0) -> tuple[Message, ...]:
+        """Return what a model is sent to answer ``question`` after the leaf, without the ``left_out`` oldest turns."""
         system = (Message(role="system", content=self.system),) if self.system else ()
-        said = tuple(message for turn in self.path() for message in turn.messages())
+        said = tuple(message for turn in self.path()[left_out:] for message in turn.messages())
         return (*system, *said, Message(role="user", content=question))
 
     def answered(

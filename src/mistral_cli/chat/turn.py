@@ -36,9 +36,16 @@ class TurnRecord:
     identity: str = ""
     """Where the model's files are; of a hub model this holds the commit."""
     quantization: str = "none"
+    context: int = 0
+    """Tokens that fitted, prompt and answer together."""
+    left_out: int = 0
+    """How many of the oldest turns were left out of the prompt, because the context was full."""
     prompt_tokens: int = 0
     reused_tokens: int = 0
     answer_tokens: int = 0
+    """Of the whole answer."""
+    begun_tokens: int = 0
+    """Of the answer, those that were there already where it was gone on from; times and speed are of the others."""
     seconds_to_first_token: float = 0.0
     tokens_per_second: float = 0.0
     seed: int = 0
@@ -46,16 +53,22 @@ class TurnRecord:
     """When the answer ended, in UTC: ``2026-01-31T12:00:00Z``."""
 
     @classmethod
-    def of(cls, done: Done, params: SamplingParams, info: ModelInfo) -> TurnRecord:
-        """Return the record of the answer that ended now."""
+    def of(
+        cls, done: Done, params: SamplingParams, info: ModelInfo, *, begun: int = 0, left_out: int = 0
+    ) -> TurnRecord:
+        """Return the record of the answer that ended now, ``begun`` tokens of which were a part of its prompt."""
+        prompt_tokens = max(done.prompt_tokens - begun, 0)
         return cls(
             params=asdict(params),
             model=info.name,
             identity=info.path,
             quantization=info.quantization,
-            prompt_tokens=done.prompt_tokens,
-            reused_tokens=done.reused_tokens,
-            answer_tokens=done.answer_tokens,
+            context=info.context,
+            left_out=left_out,
+            prompt_tokens=prompt_tokens,
+            reused_tokens=min(done.reused_tokens, prompt_tokens),
+            answer_tokens=begun + done.answer_tokens,
+            begun_tokens=begun,
             seconds_to_first_token=done.seconds_to_first_token,
             tokens_per_second=done.tokens_per_second,
             seed=done.seed,

@@ -56,6 +56,7 @@ def chat(
     max_tokens: opt.MaxTokensOption = None,
     stop: opt.StopOption = None,
     watchdog: opt.WatchdogOption = None,
+    overflow: opt.OverflowOption = None,
     resume: opt.ResumeOption = None,
     store: opt.StoreOption = None,
     plain: opt.PlainOption = None,
@@ -130,6 +131,7 @@ def _talk(
     load: Callable[[Settings, Console], Backend],
 ) -> None:
     from mistral_cli.ui.answer import open_writer
+    from mistral_cli.ui.overflow import Overflow
     from mistral_cli.ui.repl import Repl
 
     console.notice(banner(backend.info))
@@ -146,6 +148,7 @@ def _talk(
         open_writer=partial(open_writer, plain=settings.plain),
         load=lambda name: load(replace(settings, model=name, revision=None), console),
         is_strict=settings.script is not None,
+        overflow=Overflow(policy=settings.overflow, ask=_asker(settings, console)),
         shows_stats=settings.stats,
     )
     try:
@@ -153,3 +156,17 @@ def _talk(
     finally:
         if keeper.session is not None:
             console.notice(closing_line(keeper.session))
+
+
+def _asker(settings: Settings, console: Console) -> Callable[[str], bool] | None:
+    """Return what asks whether turns may be left out; None where nobody can be asked."""
+    from mistral_cli.ui.one_key import read_key
+
+    if settings.script is not None or not console.can_ask:
+        return None
+
+    def ask(question: str) -> bool:
+        console.stats(question)
+        return read_key() in ("d", "D")
+
+    return ask

@@ -22,13 +22,19 @@ def show_beside(event: Event, console: Console) -> None:
         console.notice_once(event.text)
 
 
-IN_A_CHAT: Final[Mapping[Reason, str]] = {
-    "loop": "/retry repetition_penalty=1.3 answers again, /continue goes on",
-    "length": "/continue goes on, without the oldest turns",
-}
 ON_THE_COMMAND_LINE: Final[Mapping[Reason, str]] = {
     "loop": "--repetition-penalty 1.3 may help, --no-watchdog lets it go on",
 }
+
+
+def in_a_chat(*, has_turns: bool) -> Mapping[Reason, str]:
+    """Return what can be done in a chat about an answer that ended early, by the reason.
+
+    Args:
+        has_turns: whether there are turns before it.
+    """
+    hints: dict[Reason, str] = {"loop": "/retry repetition_penalty=1.3 answers again, /continue goes on"}
+    return hints | ({"length": "/continue goes on without the oldest turns"} if has_turns else {})
 
 
 def show_end(
@@ -65,8 +71,8 @@ def record_line(turn: Turn) -> str:
     record = turn.record
     reused = f" ({record.reused_tokens:,} reused)" if record.reused_tokens else ""
     parts = (
-        f"prompt {record.prompt_tokens:,} tokens{reused}",
-        f"answer {record.answer_tokens:,} tokens",
+        f"prompt {record.prompt_tokens:,} tokens{reused}{_without(record.left_out)}",
+        _answer_part(record.answer_tokens, record.begun_tokens),
         f"first after {record.seconds_to_first_token:.2f} s",
         f"{record.tokens_per_second:.1f} tokens/s",
         f"ended by {turn.reason}",
@@ -77,12 +83,28 @@ def record_line(turn: Turn) -> str:
     return " · ".join(parts)
 
 
-def stats_line(done: Done, quantization: str = "none", kv: str = "none") -> str:
-    """Return one line of what an answer cost, and with which quantization of the weights and of the cache."""
-    reused = f" ({done.reused_tokens:,} reused)" if done.reused_tokens else ""
+def _without(turns: int) -> str:
+    return f" without the first {turns:,} turns" if turns > 1 else " without the first turn" if turns else ""
+
+
+def _answer_part(tokens: int, begun: int) -> str:
+    return f"answer {tokens:,} tokens" + (f" ({begun:,} from before, {tokens - begun:,} added)" if begun else "")
+
+
+def stats_line(done: Done, quantization: str = "none", kv: str = "none", *, begun: int = 0) -> str:
+    """Return one line of what an answer cost, and with which quantization of the weights and of the cache.
+
+    Args:
+        done: its end.
+        quantization: of the weights.
+        kv: of the cache.
+        begun: tokens at the end of the prompt that are the beginning of the answer.
+    """
+    prompt = done.prompt_tokens - begun
+    reused = f" ({min(done.reused_tokens, prompt):,} reused)" if done.reused_tokens else ""
     parts = (
-        f"prompt {done.prompt_tokens:,} tokens{reused}",
-        f"answer {done.answer_tokens:,} tokens",
+        f"prompt {prompt:,} tokens{reused}",
+        _answer_part(begun + done.answer_tokens, begun),
         f"first after {done.seconds_to_first_token:.2f} s",
         f"{done.tokens_per_second:.1f} tokens/s",
         f"ended by {done.reason}",

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from mistral_cli.chat.conversation import Conversation
 from mistral_cli.chat.keeper import Keeper
-from mistral_cli.chat.steering import CANDIDATES, Beginning, shown_tokens
-from mistral_cli.chat.turn import TurnRecord
-from mistral_cli.contract import Done, TextDelta
+from mistral_cli.chat.steering import Beginning
 from mistral_cli.errors import ContextError, MistralError, OutOfMemoryError, UsageError
 from mistral_cli.settings.options import well_formed
 from mistral_cli.ui.answer import AnswerWriter, Direct
-from mistral_cli.ui.events import IN_A_CHAT, show_beside, show_end, stats_line
+from mistral_cli.ui.asking import Asking
+from mistral_cli.ui.events import in_a_chat, show_end, stats_line
 from mistral_cli.ui.interrupt import Interrupt
 from mistral_cli.ui.mentions import with_files
+from mistral_cli.ui.overflow import NotSentError, Overflow
 from mistral_cli.ui.slash import dispatch
 from mistral_cli.ui.typed import is_command, question_of, read_whole
 
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
     from mistral_cli.chat.session import Session
     from mistral_cli.chat.store import Store
-    from mistral_cli.contract import Backend, SamplingParams, TokenInfo
+    from mistral_cli.chat.turn import Turn
+    from mistral_cli.contract import Backend, Done, SamplingParams
     from mistral_cli.ui.console import Console
     from mistral_cli.ui.slash.choice import Choice
 
@@ -53,6 +54,8 @@ class Repl:
     """What ``/file`` read: it follows the next question."""
     is_strict: bool = False
     """The first error ends the chat: nobody reads what is said (``--script``)."""
+    overflow: Overflow = field(default_factory=Overflow)
+    """What is done when the context is full."""
     open_writer: Callable[[Console], AnswerWriter] = Direct
     """Returns what shows the next answer."""
     shows_stats: bool = False
@@ -63,10 +66,6 @@ class Repl:
     draft: str = ""
     """What the next line begins with: what was typed and could not be asked."""
     is_over: bool = False
-    _tokens: list[TokenInfo] = field(default_factory=list)
-    """What was drawn of the answer that is being said, or was said last."""
-    _said: list[str] = field(default_factory=list)
-    """What of it came after the words it goes on from."""
     _looked_up: dict[str, list[Choice]] = field(default_factory=dict)
     _interrupt: Interrupt = field(default_factory=lambda: Interrupt(LEAVES_WITHIN))
 
@@ -124,6 +123,8 @@ class Repl:
                 dispatch.run(line, self)
             else:
                 self.send(question_of(line), line)
+        except NotSentError:
+            self.console.notice("(not sent)")
         except MistralError as error:
             if self.is_strict:
                 raise
@@ -161,6 +162,7 @@ class Repl:
     def begin_session(self, conversation: Conversation, session: Session | None = None) -> None:
         """Go on with another chat: a new one, or one that was kept."""
         self.keeper = Keeper(store=self.keeper.store, session=session, warn=self.keeper.warn)
+        self.overflow.begin()
         self.conversation = conversation
         self.place = None
 
@@ -171,6 +173,7 @@ class Repl:
         after: Conversation | None = None,
         begun: Beginning | None = None,
         params: SamplingParams | None = None,
+        again: Turn | None = None,
     ) -> None:
         """Answer ``question`` and remember the turn; an answer that Ctrl-C cut short is kept and marked so.
 
@@ -179,86 +182,45 @@ class Repl:
             after: the conversation that it follows; by default the present one.
             begun: the beginning of the answer, to go on from.
             params: how to draw, for this once.
+            again: the turn whose question is answered once more, with the prompt that it had.
 
         Raises:
+            NotSentError: the context is full, and whoever was asked would have no turn left out.
             MistralError: as ``Backend.stream``; the conversation is as it was.
             KeyboardInterrupt: Ctrl-C twice within a second.
         """
-        job = _Job(
+        job = Asking(
             question="\n\n".join([question, *self.attached]) if after is None else question,
             after=after or self.conversation,
             begun=begun or Beginning(),
             params=params or self.params,
+            again=again,
         )
+        job.left_out = self.overflow.make_room(job.request(self.backend.info), self.backend.count, self.console)
         with self._interrupt as cancel:
             try:
-                done = self._stream(job, cancel)
+                done = job.stream(self.backend, self.open_writer(self.console), self.console, cancel)
             except (KeyboardInterrupt, SystemExit, OutOfMemoryError):  # or SIGTERM, SIGHUP: what was said is kept
-                self._remember(job, self._cut_short())
+                self._remember(job, job.cut_short())
                 raise
         if done is not None and job.begun.text and not done.text and done.reason == "stop":
             self.console.notice("(nothing was added: the answer ends here)")
         elif done is not None:
-            show_end(done, job.params.max_tokens, self.console, hints=IN_A_CHAT)
+            show_end(done, job.params.max_tokens, self.console, hints=in_a_chat(has_turns=job.after.leaf is not None))
             self._remember(job, done)
+            self.overflow.warn(done, self.backend.info.context, self.console)
             if self.shows_stats:
-                self.console.stats(stats_line(done, self.backend.info.quantization, self.backend.info.kv))
+                info, begun_tokens = self.backend.info, job.begun_tokens(done, self.backend)
+                self.console.stats(stats_line(done, info.quantization, info.kv, begun=begun_tokens))
             if self.is_strict and cancel.is_set():
                 raise KeyboardInterrupt
         if done is not None and not self.is_strict:
             self.console.gap()
 
-    def _remember(self, job: _Job, done: Done) -> None:
+    def _remember(self, job: Asking, done: Done) -> None:
         """Put the turn into the tree, and stand there; an empty answer is none."""
-        record = TurnRecord.of(done, job.params, self.backend.info)
-        tokens = job.begun.all_tokens(tuple(self._tokens))
-        turn = job.after.answered(job.question, job.begun.joined(done), record, tokens)
+        turn = job.turn(done, self.backend)
         if turn is not None:
             self.conversation = job.after.with_turn(self.keeper.keep(turn))
             self.place = None
             self.attached.clear()
-
-    def _cut_short(self) -> Done:
-        """Return the end of an answer that never came to one."""
-        ids = tuple(token.id for token in self._tokens)
-        return Done(reason="cancelled", text="".join(self._said), ids=ids, answer_tokens=len(ids))
-
-    def _stream(self, job: _Job, cancel: Interrupt) -> Done | None:
-        """Show the answer as it comes, and end its line whatever happens."""
-        writer = self.open_writer(self.console)
-        self._tokens.clear()
-        self._said.clear()
-        prompt = (*job.after.prompt(job.question), *job.begun.messages())
-        params = replace(job.params, logprobs=max(CANDIDATES, job.params.logprobs or 0))
-        events = self.backend.stream(prompt, params, cancel=cancel)
-        try:
-            writer.push(job.begun.text)
-            for event in events:
-                if isinstance(event, TextDelta):
-                    self._note(job, event)
-                    writer.push(event.text)
-                elif isinstance(event, Done):
-                    return event
-                else:
-                    show_beside(event, self.console)
-        finally:
-            writer.finish()
-        return None
-
-    def _note(self, job: _Job, event: TextDelta) -> None:
-        """Remember a piece; what comes before the first token is what the chosen ones before it say."""
-        self._said.append(event.text)
-        if not event.tokens and not self._tokens and job.begun.tokens:
-            *others, last = job.begun.tokens
-            job.begun = replace(job.begun, tokens=(*others, replace(last, text=last.text + event.text)))
-        self._tokens.extend(shown_tokens(event))
-
-
-@dataclass(slots=True, kw_only=True)
-class _Job:
-    """One answer that is asked for."""
-
-    question: str
-    after: Conversation
-    begun: Beginning
-    params: SamplingParams

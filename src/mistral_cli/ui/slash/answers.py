@@ -17,7 +17,7 @@ def _retry(repl: Repl, words: str) -> None:
     """Answer the last question again, with other parameters for once."""
     turn = last_turn(repl)
     params = repl.params.with_values(read_pairs(words))
-    repl.ask(turn.question, after=repl.conversation.undone(), params=params)
+    repl.ask(turn.question, after=repl.conversation.undone(), params=params, again=turn)
 
 
 def _undo(repl: Repl, words: str) -> None:

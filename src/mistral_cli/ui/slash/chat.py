@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from mistral_cli.chat.context import left_out
 from mistral_cli.chat.conversation import Conversation
 from mistral_cli.errors import UsageError
 from mistral_cli.ui.events import record_line
@@ -46,12 +47,15 @@ def _system(repl: Repl, words: str) -> None:
 
 def _show(repl: Repl, words: str) -> None:
     """Show a turn, or what is loaded and where the talk stands."""
-    path = repl.conversation.path()
+    path, out = repl.conversation.path(), left_out(repl.conversation, repl.backend.info)
     if words:
-        turn = path[whole_number(words, "turn", len(path)) - 1]
-        show_turn(repl, turn)
+        number = whole_number(words, "turn", len(path))
+        show_turn(repl, path[number - 1])
+        if number <= out:
+            repl.console.notice("(left out of the prompt: the context was full)")
         return
     info, place = repl.backend.info, f"{len(path)} of {len(repl.conversation.turns)} turns on this branch"
+    place += f", the first {out:,} left out of the prompt" if out else ""
     form = info.dtype if info.quantization == "none" else f"{info.quantization} and {info.dtype}"
     session = repl.keeper.session
     kept = "not kept" if repl.keeper.store is None else session.name if session else "kept from its first answer on"
@@ -80,10 +84,11 @@ def _stats(repl: Repl, words: str) -> None:
 def _tokens(repl: Repl, words: str) -> None:
     """Count what stands in the context, or would with a question."""
     total, path = repl.backend.info.context, repl.conversation.path()
+    out = left_out(repl.conversation, repl.backend.info)
     if words:
-        used = repl.backend.count(repl.conversation.prompt(unquoted(words)))
+        used = repl.backend.count(repl.conversation.prompt(unquoted(words), left_out=out))
     elif path:
-        *said, last = repl.conversation.prompt("")[:-1]
+        *said, last = repl.conversation.prompt("", left_out=out)[:-1]
         used = repl.backend.count((*said, replace(last, prefix=True)))  # no chat format ends with a finished answer
     else:
         used = 0

@@ -38,7 +38,7 @@ def _tokens(repl: Repl) -> tuple[TokenInfo, ...]:
 
 def _go_on(repl: Repl, begun: Beginning) -> None:
     turn = last_turn(repl)
-    repl.ask(turn.question, after=repl.conversation.undone(), begun=begun)
+    repl.ask(turn.question, after=repl.conversation.undone(), begun=begun, again=turn)
 
 
 def _continue(repl: Repl, _words: str) -> None:
