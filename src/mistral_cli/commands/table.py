@@ -34,6 +34,24 @@ COMMANDS: Final = (
         ("mistral history list", "mistral history search KV cache", "mistral history export last -o chat.md"),
     ),
     Command(
+        "roles",
+        "mistral_cli.commands.roles",
+        "roles",
+        "Show the roles that --role knows.",
+        ("mistral roles", "mistral roles show reviewer", "git diff | mistral gen --role reviewer"),
+    ),
+    Command(
+        "templates",
+        "mistral_cli.commands.templates",
+        "templates",
+        "Show the prompt templates that gen --template knows.",
+        (
+            "mistral templates show translate",
+            "git diff --staged | mistral gen --template commit",
+            "mistral gen --template translate --set from=English --set to=French < letter.txt",
+        ),
+    ),
+    Command(
         "show",
         "mistral_cli.commands.show",
         "show",
@@ -53,6 +71,13 @@ COMMANDS: Final = (
         "pull",
         "Download a model from the Hugging Face hub.",
         ("mistral pull 7b", "mistral pull mistralai/Mistral-7B-Instruct-v0.3", "mistral pull 7b --verify"),
+    ),
+    Command(
+        "remove",
+        "mistral_cli.commands.remove",
+        "remove",
+        "Remove a model from this disk.",
+        ("mistral remove mixtral", "mistral remove mistralai/Mistral-7B-Instruct-v0.2 --yes"),
     ),
     Command(
         "tokens",
