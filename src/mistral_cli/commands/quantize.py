@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
@@ -16,9 +16,6 @@ from mistral_cli.errors import MistralError, UsageError
 from mistral_cli.settings.options import Settings
 from mistral_cli.ui.console import Console
 from mistral_cli.ui.progress import ByteBar
-
-if TYPE_CHECKING:
-    from mistral_cli.weights.quantized_cache import Entry
 
 
 def quantize(
@@ -74,22 +71,19 @@ def _into_cache(folder: Path, scheme: str, settings: Settings, console: Console,
     Raises:
         MistralError: it could not be kept.
     """
-    from dataclasses import replace
-
     from mistral_cli.backends.native import choose_dtype
     from mistral_cli.engine.device import choose_device
-    from mistral_cli.weights.checkpoint import load_model
+    from mistral_cli.weights.checkpoint import keep_model
     from mistral_cli.weights.files import find_files
+    from mistral_cli.weights.quantized_cache import NotKeptError
 
     where = choose_device(settings.device)
-    dtype = choose_dtype(settings.dtype, find_files(folder), where)
-    problems: list[str] = []
-    cache = replace(open_cache(settings, console), warn=problems.append)
-    load_model(folder, dtype, where, bar.update, quantize=scheme, cache=cache)
-    if problems:
-        raise MistralError(problems[0], "Free some space, or raise cache_limit.")
-    newest: Entry = cache.entries()[0]  # what was just written, or found, was used last
-    return newest.path, newest.nbytes
+    dtype, cache = choose_dtype(settings.dtype, find_files(folder), where), open_cache(settings, console)
+    try:
+        stored = keep_model(folder, dtype, where, bar.update, quantize=scheme, cache=cache)
+    except NotKeptError as error:
+        raise MistralError(error.message, "Free some space, or raise cache_limit.") from error
+    return stored.path, stored.nbytes
 
 
 def _into_folder(folder: Path, target: Path, scheme: str, bar: ByteBar, *, force: bool) -> tuple[Path, int]:

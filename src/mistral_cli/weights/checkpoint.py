@@ -23,7 +23,8 @@ from mistral_cli.weights.fuse import fuse
 from mistral_cli.weights.mapped_tensors import STORED, filled, map_file, readable, stored_tensor, stream
 from mistral_cli.weights.methods import NONE, choose_method
 from mistral_cli.weights.quantize import quantizable
-from mistral_cli.weights.quantized_model import Form, kept_parts
+from mistral_cli.weights.quantized_cache import NotKeptError
+from mistral_cli.weights.quantized_model import Form, keep, mapped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
     from mistral_cli.weights.methods import Method
     from mistral_cli.weights.prequantized import Quantized
     from mistral_cli.weights.quantized_cache import QuantizedCache
+    from mistral_cli.weights.quantized_file import Stored
+    from mistral_cli.weights.quantized_model import Part
 
 __all__ = ["DTYPES", "load_model", "read_args"]
 
@@ -75,21 +78,46 @@ def load_model(
         OutOfMemoryError: the device cannot hold the model.
         UsageError: an unknown name of a dtype or of a quantization, or one that nothing computes here.
     """
-    where = torch.device(device)
-    method = choose_method(quantize, where)
-    files = find_files(Path(path))
-    args = read_args(files.config)
-    wanted = _dtype(dtype) or _main_dtype(files)
-    reading = _Reading(files=files, args=args, method=method, dtype=wanted, device=where, progress=progress)
-    parts = None
-    if method and cache:
-        parts = kept_parts(cache, files, Form(args=args, method=method, dtype=wanted, device=where), reading.parts)
-    model = Mistral(args, device=torch.device("meta"), dtype=wanted)
-    for name, part in parts or reading.parts():
+    reading = _Reading.of(Path(path), _dtype(dtype), torch.device(device), quantize, progress)
+    model = Mistral(reading.args, device=torch.device("meta"), dtype=reading.dtype)
+    for name, part in _kept_parts(reading, cache) or reading.parts():
         _put(model, name, part)
     model.eval()
     fuse(model)
     return model
+
+
+def keep_model(
+    path: Path,
+    dtype: torch.dtype,
+    device: torch.device,
+    progress: Callable[[int, int], None] | None = None,
+    *,
+    quantize: str,
+    cache: QuantizedCache,
+) -> Stored:
+    """Return the quantized copy that ``load_model`` would map; it is made unless it is there.
+
+    Raises:
+        NotKeptError: it cannot be written.
+        ModelNotFoundError, CheckpointError, OutOfMemoryError, UsageError: as ``load_model``; also where nothing is
+            to be quantized.
+    """
+    reading = _Reading.of(path, dtype, device, quantize, progress)
+    if reading.form is None:
+        raise UsageError(f"--quantize {quantize} makes no copy of {path}.", "Leave it as it is.")
+    return keep(cache, reading.files, reading.form, reading.parts)
+
+
+def _kept_parts(reading: _Reading, cache: QuantizedCache | None) -> Iterator[Part] | None:
+    """Return the parts as they are kept; None where nothing is to be kept, or can be, which the cache's owner hears."""
+    if cache is None or reading.form is None:
+        return None
+    try:
+        return mapped(keep(cache, reading.files, reading.form, reading.parts), reading.form)
+    except NotKeptError as error:
+        cache.warn(str(error))
+        return None
 
 
 def _dtype(dtype: torch.dtype | str | None) -> torch.dtype | None:
@@ -115,6 +143,32 @@ class _Reading:
     dtype: torch.dtype
     device: torch.device
     progress: Callable[[int, int], None] | None
+
+    @classmethod
+    def of(
+        cls,
+        path: Path,
+        dtype: torch.dtype | None,
+        device: torch.device,
+        scheme: str,
+        progress: Callable[[int, int], None] | None,
+    ) -> _Reading:
+        method, files = choose_method(scheme, device), find_files(path)
+        return cls(
+            files=files,
+            args=read_args(files.config),
+            method=method,
+            dtype=dtype or _main_dtype(files),
+            device=device,
+            progress=progress,
+        )
+
+    @property
+    def form(self) -> Form | None:
+        """What is kept of it; None where nothing is quantized."""
+        if self.method is None:
+            return None
+        return Form(args=self.args, method=self.method, dtype=self.dtype, device=self.device)
 
     def parts(self) -> Iterator[tuple[str, Tensor | nn.Module]]:
         """Yield each tensor of the model by its name, and each quantized layer by its own; made as they are asked for.

@@ -2,8 +2,8 @@
 
 A copy is one file, named after its model, scheme, device and identity. It is written under a name of its own, synced
 and renamed, so that a file with the right name is whole; of two processes that make the same copy at once the later
-one's takes the place of the other's, which stays mapped where it is in use. A file that is being written is locked:
-one whose lock is free was left behind by a process that was killed, and the next one to write removes it.
+one's takes the place of the other's, which stays mapped where it is in use. What a killed process left half written
+the next one to write removes.
 When a copy was last used is the file's time of modification: the bytes never change.
 """
 
@@ -13,12 +13,14 @@ import contextlib
 import errno
 import os
 import re
-import tempfile
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mistral_cli.errors import CheckpointError, MistralError
+from mistral_cli.weights.half_written import SUFFIX as PARTIAL
+from mistral_cli.weights.half_written import half_written, make_folder, remove_left, set_aside, sync_folder
 from mistral_cli.weights.quantized_file import FileStamp, Stored, Writer, header_bytes, read_stored
 
 if TYPE_CHECKING:
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
 FOLDER = "quantized"
 """What the folder of the copies is called where caches live."""
 
-SUFFIX, PARTIAL = ".safetensors", ".partial"
+SUFFIX = ".safetensors"
 
 
 class NotKeptError(MistralError):
@@ -76,10 +78,12 @@ class QuantizedCache:
     def find(self, model: str, identity: Identity) -> Stored | None:
         """Return the copy of this identity; None where there is none, or only a damaged one, which is said."""
         path = self._path(model, identity)
-        if not path.exists():
-            return None
         try:
+            if not path.exists():
+                return None
             stored = read_stored(path)
+        except OSError:  # a folder that cannot be looked into
+            return None
         except CheckpointError as error:
             self.notice(f"{error.message} The copy is made again.")
             return None
@@ -119,41 +123,37 @@ class QuantizedCache:
         Raises:
             NotKeptError: there is no room, or it cannot be written for another reason.
         """
-        header = header_bytes(tensors)
-        try:
+        header, path = header_bytes(tensors), self._path(model, identity)
+        guard = partial(self._keeping, model)
+        with guard():
             self._prepare(header + nbytes)
-            with self._temporary() as (descriptor, temporary):
-                _set_aside(descriptor, header + nbytes)
-                writer = Writer(descriptor=descriptor, header=header)
-                yield writer
+        with contextlib.ExitStack() as stack:
+            with guard():
+                descriptor, temporary = stack.enter_context(half_written(self.folder))
+                set_aside(descriptor, header + nbytes)
+                writer = Writer(descriptor=descriptor, header=header, guard=guard)
+            yield writer  # what goes wrong here is not the copy's fault, but for what the writer does
+            with guard():
                 writer.finish(model, identity)
-                temporary.rename(self._path(model, identity))
-                _sync_folder(self.folder)
+                temporary.rename(path)
+        sync_folder(self.folder)
+        self._make_room(path)
+
+    @contextlib.contextmanager
+    def _keeping(self, model: str) -> Iterator[None]:
+        """Turn what goes wrong on the disk into a ``NotKeptError``."""
+        try:
+            yield
         except OSError as error:
-            reason = error.strerror or str(error)
-            message = f"The quantized weights of {model} cannot be kept in {self.folder}: {reason}."
+            message = f"The quantized weights of {model} cannot be kept in {self.folder}: {error.strerror or error}."
             raise NotKeptError(message, "They are made anew at every start.") from error
 
     def _prepare(self, nbytes: int) -> None:
-        """Make the folder, sweep it, and make room for a copy of so many bytes."""
-        for folder in _missing(self.folder):
-            folder.mkdir(mode=0o700, exist_ok=True)
+        """Make the folder, sweep it, and see whether a copy of so many bytes may be."""
+        make_folder(self.folder)
         self.sweep()
         if self.limit is not None and nbytes > self.limit:
             raise OSError(errno.ENOSPC, f"{nbytes:,} bytes are more than cache_limit allows ({self.limit:,})")
-        self.make_room(nbytes)
-
-    @contextlib.contextmanager
-    def _temporary(self) -> Iterator[tuple[int, Path]]:
-        """Yield a new, locked file for the user alone; it is removed unless it was renamed."""
-        descriptor, name = tempfile.mkstemp(suffix=PARTIAL, prefix=".", dir=self.folder)
-        path = Path(name)
-        try:
-            _lock(descriptor)
-            yield descriptor, path
-        finally:
-            path.unlink(missing_ok=True)
-            os.close(descriptor)
 
     # -- removing ----------------------------------------------------------------------------------------------------
 
@@ -165,24 +165,29 @@ class QuantizedCache:
         """
         entry.path.unlink(missing_ok=True)
 
-    def make_room(self, nbytes: int) -> None:
-        """Remove what was used least recently until so many bytes more are within the limit; each is said."""
+    def _make_room(self, new: Path) -> None:
+        """Remove what was used least recently until the limit is kept; each is said. The copy ``new`` stays.
+
+        It is called once that one is whole: until then those before it are worth more.
+        """
         if self.limit is None:
             return
         entries = self.entries()
-        total = nbytes + sum(entry.nbytes for entry in entries)
-        while entries and total > self.limit:
-            oldest = entries.pop()
-            self.remove(oldest)
-            total -= oldest.nbytes
-            self.notice(f"Removed the quantized copy {oldest.name}, used least recently: cache_limit is reached.")
+        total = sum(entry.nbytes for entry in entries)
+        for oldest in reversed([entry for entry in entries if entry.path != new]):
+            if total <= self.limit:
+                return
+            with contextlib.suppress(OSError):  # there is more than the limit then; the next copy tries again
+                self.remove(oldest)
+                total -= oldest.nbytes
+                self.notice(f"Removed the quantized copy {oldest.name}, used least recently: cache_limit is reached.")
 
     def sweep(self) -> int:
         """Remove what killed processes left half written; return its bytes. What is being written stays."""
         freed = 0
         for path in self._files(PARTIAL):
             with contextlib.suppress(OSError):
-                freed += _remove_if_left(path)
+                freed += remove_left(path)
         return freed
 
 
@@ -210,53 +215,6 @@ def _outdated(stored: Stored) -> str:
         if now != stamp:
             return f"the checkpoint has changed since: {stamp.path}"
     return ""
-
-
-def _missing(folder: Path) -> list[Path]:
-    """Return ``folder`` and those around it that do not exist, the highest first."""
-    around = [path for path in (folder, *folder.parents) if not path.exists()]
-    return around[::-1]
-
-
-def _set_aside(descriptor: int, nbytes: int) -> None:
-    """Take the room on the disk, so that a full one is found out before the work is done, not after."""
-    if hasattr(os, "posix_fallocate"):  # not on macOS: there writing finds out
-        os.posix_fallocate(descriptor, 0, nbytes)
-
-
-def _lock(descriptor: int) -> None:
-    """Say that this file has a living writer, as long as this process lives.
-
-    Raises:
-        OSError: another process says so.
-    """
-    try:
-        import fcntl  # noqa: PLC0415 (POSIX only)
-    except ImportError:
-        return
-    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-
-
-def _remove_if_left(path: Path) -> int:
-    """Remove a half-written file that nobody writes; return its bytes."""
-    descriptor = os.open(path, os.O_RDWR)
-    try:
-        nbytes = os.fstat(descriptor).st_size
-        if nbytes:  # an empty one is only about to be locked
-            _lock(descriptor)
-            path.unlink()
-    finally:
-        os.close(descriptor)
-    return nbytes
-
-
-def _sync_folder(folder: Path) -> None:
-    """Bring a new name in a folder to the disk."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def model_name(folder: Path) -> str:

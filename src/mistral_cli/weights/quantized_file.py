@@ -12,6 +12,7 @@ import errno
 import hashlib
 import json
 import os
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,8 @@ from mistral_cli.errors import CheckpointError
 from mistral_cli.weights.safetensors_header import METADATA, RawHeader, describe_tensors, read_raw_header
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from mistral_cli.weights.files import CheckpointFiles
@@ -159,10 +162,12 @@ class Writer:
     Args:
         descriptor: of an empty file, open for writing.
         header: bytes kept free for the header, see ``header_bytes``.
+        guard: what each tensor is written within, to say more of an ``OSError``.
     """
 
     descriptor: int
     header: int
+    guard: Callable[[], AbstractContextManager[None]] = nullcontext
     _entries: dict[str, object] = field(default_factory=dict)
     _written: int = 0
 
@@ -183,9 +188,10 @@ class Writer:
             OSError: the disk is full, or another reason not to write.
         """
         gap = -self._written % ALIGNMENT
-        if gap:
-            self._append(f"{_PADDING}{len(self._entries)}", "U8", (gap,), memoryview(bytes(gap)))
-        self._append(name, dtype, shape, content)
+        with self.guard():
+            if gap:
+                self._append(f"{_PADDING}{len(self._entries)}", "U8", (gap,), memoryview(bytes(gap)))
+            self._append(name, dtype, shape, content)
 
     def _append(self, name: str, dtype: str, shape: tuple[int, ...], content: memoryview) -> None:
         start, self._written = self._written, self._written + content.nbytes

@@ -46,30 +46,26 @@ class Form:
     device: torch.device
 
 
-def kept_parts(
-    cache: QuantizedCache, files: CheckpointFiles, form: Form, read: Callable[[], Iterator[Part]]
-) -> Iterator[Part] | None:
-    """Return the parts of a quantized model as they are kept; what is not kept yet is made of ``read`` and written.
-
-    Returns:
-        The parts; None where nothing can be kept here, which the cache's owner has been told.
+def keep(cache: QuantizedCache, files: CheckpointFiles, form: Form, read: Callable[[], Iterator[Part]]) -> Stored:
+    """Return the copy of a quantized model; one that is not there yet is made of what ``read`` gives, and written.
 
     Raises:
+        NotKeptError: it is not there, and cannot be written.
         CheckpointError, OutOfMemoryError: as ``read`` does.
     """
-    dtype = str(form.dtype).removeprefix("torch.")
-    layout = form.method.layout + form.method.level()
-    identity = identify(files, scheme=form.method.scheme, layout=layout, device=form.device.type, dtype=dtype)
-    model = model_name(files.config.parent)
+    identity, model = _identity(files, form), model_name(files.config.parent)
     stored = _find(cache, model, identity, form)
     if stored is None:
-        try:
-            _write(cache, model, identity, form, read)
-        except NotKeptError as error:
-            cache.warn(str(error))
-            return None
+        _write(cache, model, identity, form, read)
         stored = _find(cache, model, identity, form)
-    return _mapped(stored, form) if stored else None
+    if stored is None:
+        raise NotKeptError(f"The quantized weights of {model} were removed from {cache.folder} again.", "Try it again.")
+    return stored
+
+
+def _identity(files: CheckpointFiles, form: Form) -> Identity:
+    layout, dtype = form.method.layout + form.method.level(), str(form.dtype).removeprefix("torch.")
+    return identify(files, scheme=form.method.scheme, layout=layout, device=form.device.type, dtype=dtype)
 
 
 def _find(cache: QuantizedCache, model: str, identity: Identity, form: Form) -> Stored | None:
@@ -106,7 +102,7 @@ def _add(writer: Writer, name: str, tensor: Tensor) -> None:
     writer.add(name, _WORDS[tensor.dtype], tuple(tensor.shape), content)
 
 
-def _mapped(stored: Stored, form: Form) -> Iterator[Part]:
+def mapped(stored: Stored, form: Form) -> Iterator[Part]:
     """Yield the parts of a copy, their tensors views of the mapped file; on another device than the CPU, copies."""
     content = map_file(stored.path)
     shapes = quantizable(form.args, form.method)
