@@ -168,11 +168,8 @@ def unpack(packed: Packed) -> Tensor:
 def dequantize(packed: Packed, dtype: torch.dtype = torch.float32) -> Tensor:
     """Return the weights as numbers, (outputs, inputs): the exact levels times the scales."""
     weight = torch.empty(packed.outputs, packed.inputs, dtype=dtype if dtype in TYPES else torch.float32)
-    nibbles, scales, levels = (
-        packed.nibbles.contiguous(),
-        packed.scales.contiguous(),
-        torch.tensor(packed.scheme.levels),
-    )
+    nibbles, scales = packed.nibbles.contiguous(), packed.scales.contiguous()
+    levels = torch.tensor(packed.scheme.levels)
     load().functions.products_dequantize(
         nibbles.data_ptr(),
         scales.data_ptr(),
