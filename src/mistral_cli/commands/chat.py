@@ -13,6 +13,7 @@ from mistral_cli.commands import options as opt
 from mistral_cli.commands import prompt_options as asked
 from mistral_cli.commands.kept_chat import closing_line, open_chat
 from mistral_cli.commands.loading import open_backend, sampling_params
+from mistral_cli.commands.own_model import with_own_model
 from mistral_cli.commands.prompt import Reader, read_system
 from mistral_cli.commands.script import open_script
 from mistral_cli.commands.start import start
@@ -92,6 +93,7 @@ def run_chat(
     system = read_system(settings, Reader(stdin=stdin, console=console))
     sampling_params(settings, {})
     keeper, conversation = open_chat(settings, console, system)
+    settings = with_own_model(settings, conversation, console)
     backend = load(settings, console)
     if backend.info.is_base:
         message = f"{backend.info.name} is a base model without a chat template, so it cannot chat."

@@ -53,6 +53,8 @@ def _open(repl: Repl, words: str) -> None:
     if path:
         show_turn(repl, path[-1])
     repl.console.notice(f"{session.name}: {turns_of(len(path))} on this branch.")
+    if session.model not in ("", repl.backend.info.name):
+        repl.console.notice(f"{session.model} answered there, {repl.backend.info.name} does from here on (/model).")
 
 
 def _sessions(repl: Repl, words: str) -> None:
