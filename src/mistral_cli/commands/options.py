@@ -192,7 +192,12 @@ OverflowOption = Annotated[
 ]
 ResumeOption = Annotated[
     str | None,
-    text_flag("--resume", panel=ANSWER, metavar="[NAME|last]", text="Go on with a chat; without a name, the last one."),
+    text_flag(
+        "--resume",
+        panel=ANSWER,
+        metavar="[NAME|last]",
+        text="Go on with a chat (without a name, the last one) and with its own model, unless -m names another.",
+    ),
 ]
 StoreOption = Annotated[
     bool | None,
