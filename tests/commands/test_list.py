@@ -155,6 +155,6 @@ def test_a_narrow_terminal_gets_a_name_and_the_rest_below() -> None:
     console = fake_console(terminal=True, columns=40)
     command._show_models(load_settings(), console, as_object=False)
     shown = console.out.file.text.splitlines()
-    assert shown[:2] == [DEFAULT_MODEL, shown[1]]
+    assert shown[0] == DEFAULT_MODEL
     assert shown[1].startswith("    7b · 5.03 kB")
     assert max(map(len, shown)) < 40

@@ -86,9 +86,9 @@ def models_of(repo_id: str) -> list[ModelHere]:
 
 def _revisions(path: Path, snapshots: list[Path], refs: dict[str, str]) -> list[str | None]:
     """Return what a snapshot is called: its refs, else its commit; None for ``main``."""
-    own = [ref for ref, commit in refs.items() if commit == path.name]
+    own = [None if ref == MAIN else ref for ref, commit in refs.items() if commit == path.name]
     if own:
-        return [None] if MAIN in own else [*own]
+        return own
     is_begun = len(snapshots) == 1 and MAIN not in refs and hub_cache.find_missing(path)
     return [None if is_begun else path.name]  # the ref is written when all has come
 
