@@ -99,8 +99,9 @@ def test_a_checkpoint_that_is_quantized_already_is_loaded_as_it_is(wider: Path, 
     again = load(tmp_path)
     assert again.info.quantization == "nf4"
     assert ids(again) == ids(first)
-    with pytest.raises(UsageError, match="quantized already"):
-        load(tmp_path, quantize="int8")
+    for asked in ("int8", "none"):
+        with pytest.raises(UsageError, match=f"{asked} cannot be used: these weights are quantized to nf4 already"):
+            load(tmp_path, quantize=asked)
 
 
 def test_what_has_no_room_stays_on_the_disk_and_answers_alike(written: Path, tmp_path: Path) -> None:

@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from fakes import FakeBackend
 from mistral_cli.backends.many import Request, SideBySide, stream_many
 from mistral_cli.backends.native import NativeBackend, load_native
 from mistral_cli.contract import Done, Message, Notice, PrefillProgress, SamplingParams, TextDelta
-from mistral_cli.errors import ContextError, MistralError, UsageError
+from mistral_cli.errors import ContextError, MistralError, OutOfMemoryError, UsageError
 from mistral_cli.text.tokenizer_files import carried_file
 from mistral_cli.weights.hub import builtin_path
 from tiny_checkpoint import edit_config, write_checkpoint
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from mistral_cli.contract import Event
@@ -185,6 +186,18 @@ def test_a_back_end_without_batches_is_asked_one_after_the_other(backend: Native
         events.setdefault(index, []).append(event)
     assert isinstance(events[1][-1], MistralError)
     assert [events[number][-1].ids for number in (0, 2)] == [alone(backend, request).ids for request in good]
+
+
+def test_memory_that_runs_out_for_one_prompt_leaves_those_that_are_answered_after_it() -> None:
+    backend = FakeBackend(answers=("all right",), error=OutOfMemoryError("No memory.", "Use a shorter one."))
+
+    def requests() -> Iterator[Request]:
+        for pieces in (5, 0, 5):  # more than an answer has: all goes well
+            backend.fails_after = pieces
+            yield Request(prompt=chats(1)[0], params=GREEDY)
+
+    ends = dict(stream_many(backend, requests()))  # the last event of each
+    assert [type(end) for end in ends.values()] == [Done, OutOfMemoryError, Done]
 
 
 def test_the_notice_of_a_foreign_format_comes_first_and_once(tmp_path: Path) -> None:

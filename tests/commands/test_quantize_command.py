@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -33,6 +34,13 @@ def test_what_is_made_ahead_of_time_is_what_a_start_finds(capfd, model: str, sch
     used = ("gen", "-m", model, "--quantize", scheme, "--dtype", "bfloat16", *ASKED)
     assert mistral(capfd, *used).code == 0
     assert len(json.loads(mistral(capfd, "cache", "list", "--json").out)["copies"]) == 1
+
+
+def test_the_copy_that_is_told_is_the_one_that_was_made_however_new_another_is(capfd, model: str) -> None:
+    other = mistral(capfd, "quantize", model, "--to", "nf4", "--device", "cpu").out.strip()
+    os.utime(other, (2**33, 2**33))
+    made = mistral(capfd, "quantize", model, "--to", "int8", "--device", "cpu").out.strip()
+    assert "-int8-cpu-" in made
 
 
 def test_a_folder_answers_as_the_model_quantized_at_its_start(capfd, model: str, tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ from mistral_cli.weights.checkpoint import DTYPES
 from mistral_cli.weights.default_scheme import DEFAULT, SMALL
 from mistral_cli.weights.formats import main_dtype
 from mistral_cli.weights.mapped_tensors import STORED
+from mistral_cli.weights.prequantized import check_asked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -125,9 +126,7 @@ def _choose_scheme(asked: str | None, config: Any, parameters: int) -> str:
     done = hf_model.quantized_by(config)
     if done is None:
         return asked or (DEFAULT if parameters >= SMALL else "none")
-    if asked not in (None, "none", done):
-        message = f"--quantize is {asked}, but this checkpoint is quantized already ({done})."
-        raise UsageError(message, "Leave --quantize out.")
+    check_asked(asked, done)
     return done
 
 

@@ -46,7 +46,8 @@ def stream_many(backend: Backend, requests: Iterable[Request | None], *, rows: i
         rows: answers side by side at most; 1: strictly one after the other; None: as many as the back end planned for.
 
     Raises:
-        OutOfMemoryError: no memory for what is computed; this ends all of them.
+        OutOfMemoryError: no memory for what several compute together; this ends all of them. Of answers made one after
+            the other it ends its own, as any error does: the next prompt may be shorter.
     """
     if rows != 1 and isinstance(backend, SideBySide):
         return backend.stream_many(requests, rows=rows)

@@ -34,7 +34,7 @@ from mistral_cli.weights.files import find_files, read_tensors
 from mistral_cli.weights.formats import main_dtype
 from mistral_cli.weights.mapped_tensors import STORED
 from mistral_cli.weights.methods import NONE, choose_method, method_reasons
-from mistral_cli.weights.prequantized import stated_scheme
+from mistral_cli.weights.prequantized import check_asked, stated_scheme
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -96,9 +96,8 @@ def load_native(  # noqa: PLR0913 (the options of a model)
     files = find_files(folder)
     args, number = read_args(files.config), choose_dtype(dtype, files, where)
     own = stated_scheme(files.config)
-    if own and quantize not in (None, own):
-        reason = f"--quantize {quantize} cannot be used: these weights are quantized to {own} already."
-        raise UsageError(reason, f"Leave it out, or set it to {own}.")
+    if own:
+        check_asked(quantize, own)
     if compile:
         check_compile(args, where, kv)
     scheme = own or quantize or _default_scheme(args, files, where)

@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mistral_cli.errors import CheckpointError
+from mistral_cli.errors import CheckpointError, UsageError
 from mistral_cli.weights.config_fields import ConfigFields
 
 if TYPE_CHECKING:
@@ -102,6 +102,17 @@ def stated_scheme(config: Path) -> str | None:
         CheckpointError: it is no JSON object, or the weights are quantized by other means.
     """
     return own_scheme(ConfigFields.read(config))
+
+
+def check_asked(asked: str | None, own: str) -> None:
+    """Refuse to make other weights of quantized ones; what is left out is as they are.
+
+    Raises:
+        UsageError: something else was asked for than the scheme that they have, ``none`` included.
+    """
+    if asked not in (None, own):
+        reason = f"--quantize {asked} cannot be used: these weights are quantized to {own} already."
+        raise UsageError(reason, "Leave it out, or take the model as it was before.")
 
 
 def is_part(name: str) -> bool:
