@@ -14,6 +14,7 @@ from mistral_cli.contract import (
     Notice,
     PrefillProgress,
     Prompt,
+    Reason,
     SamplingParams,
     TextDelta,
     TokenInfo,
@@ -54,7 +55,8 @@ class FakeBackend:
     Beside the word it says, ``alternatives`` were likely, too. After a prefix it says its next answer; ids that are put
     behind the prefix's own words are said first.
 
-    A prompt of more words than the context is refused. After ``fails_after`` pieces ``error`` is raised.
+    A prompt of more words than the context is refused, and an answer that fills it ends there. After ``fails_after``
+    pieces ``error`` is raised.
     ``before_piece`` is called with the number of each piece and the cancel flag: it may wait for a condition.
     """
 
@@ -92,10 +94,10 @@ class FakeBackend:
         if owed:
             yield TextDelta(owed)
         pieces = self._pieces()
-        if params.max_tokens is not None:
-            pieces = pieces[: params.max_tokens]
+        room = min(params.max_tokens or self.info.context, self.info.context - size)
+        is_cut, pieces = len(pieces) >= room, pieces[:room]
         try:
-            yield from self._say(pieces, size, params, cancel, owed)
+            yield from self._say(pieces, size, params, cancel, owed, "length" if is_cut else "stop")
         except GeneratorExit:
             self.was_closed = True
             raise
@@ -123,12 +125,17 @@ class FakeBackend:
         return [word + " " for word in words[:-1]] + words[-1:]
 
     def _say(
-        self, pieces: list[str], size: int, params: SamplingParams, cancel: Cancel | None, owed: str
+        self,
+        pieces: list[str],
+        size: int,
+        params: SamplingParams,
+        cancel: Cancel | None,
+        owed: str,
+        reason: Reason,
     ) -> Iterator[Event]:
         said: list[str] = []
         others = tuple((1000 + rank, text, -1.5 - rank) for rank, text in enumerate(self.alternatives))
         self.chosen.update({token: text for token, text, _ in others})
-        reason = "stop" if params.max_tokens is None or len(pieces) < params.max_tokens else "length"
         for number, piece in enumerate(pieces):
             self.before_piece(number, cancel)
             if self.error is not None and number == self.fails_after:

@@ -113,3 +113,12 @@ def test_commands_inside_an_answer_need_one() -> None:
     for line in ("/continue", "/back 1", "/alt", '/insert "x"', "/why 1", "/confidence", "/retry", "/undo", "/edit"):
         repl = typed(line, backend=FakeBackend())
         assert "There is no answer yet" in err(repl), line
+
+
+def test_the_statistics_of_an_answer_that_was_gone_on_with_are_those_of_all_of_it() -> None:
+    repl = chat("/stats on", "/continue", "/stats")
+    said = "prompt 1 tokens · answer 5 tokens (4 from before, 1 added)"
+    assert said in err(repl)
+    assert said in " ".join(out(repl).split())
+    record = repl.conversation.path()[0].record
+    assert (record.prompt_tokens, record.answer_tokens, record.begun_tokens) == (1, 5, 4)
