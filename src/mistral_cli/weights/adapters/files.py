@@ -1,0 +1,165 @@
+"""An adapter's tensors: found, matched to a model's layers by name and shape, read. Knows shapes, not modules."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mistral_cli.errors import CheckpointError
+from mistral_cli.weights.adapters.lora_config import CONFIG, WEIGHTS, LoraConfig, read_lora_config
+from mistral_cli.weights.mapped_tensors import STORED, map_file, stored_tensor
+from mistral_cli.weights.safetensors_header import read_header
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    import torch
+    from torch import Tensor
+
+    from mistral_cli.model.args import ModelArgs
+    from mistral_cli.weights.safetensors_header import TensorInfo
+
+_PREFIX = "base_model.model."
+_NAME = re.compile(r"(?P<module>.+)\.lora_(?P<side>[AB])(\.default)?\.weight")
+_NEVER = "which can run code when it is opened, so it is never read"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoraPair:
+    """What one linear layer's output gets added: ``scaling * up(down(x))``."""
+
+    down: Tensor
+    """(rank, inputs), PEFT's ``lora_A``."""
+    up: Tensor
+    """(outputs, rank), PEFT's ``lora_B``."""
+    scaling: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdapterFiles:
+    """An adapter on the disk, checked by itself; no weights read."""
+
+    folder: Path
+    config: LoraConfig
+    layers: Mapping[str, tuple[TensorInfo, TensorInfo]]
+    """Module name -> its down and its up matrix."""
+
+    @property
+    def parameters(self) -> int:
+        """Numbers in all matrices."""
+        return sum(tensor.shape[0] * tensor.shape[1] for pair in self.layers.values() for tensor in pair)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all matrices on the disk."""
+        return sum(tensor.nbytes for pair in self.layers.values() for tensor in pair)
+
+
+def find_adapter(folder: Path) -> AdapterFiles:
+    """Return the adapter in ``folder``, its config and headers checked.
+
+    Raises:
+        ModelNotFoundError: no such folder.
+        CheckpointError: damaged, incomplete, pickled, of an unknown kind, or of another rank than it says.
+    """
+    config = read_lora_config(folder)
+    path = folder / WEIGHTS
+    if not (path.exists() or path.is_symlink()):
+        raise _no_weights(folder)
+    layers = _paired(path, read_header(path))
+    for module, (down, up) in layers.items():
+        _check_pair(config, module, down, up)
+    return AdapterFiles(folder=folder, config=config, layers=layers)
+
+
+def match_adapter(files: AdapterFiles, args: ModelArgs) -> None:
+    """Check that every matrix has its layer in a model of this shape, and every layer aimed at its matrices.
+
+    Raises:
+        CheckpointError: an adapter for another model, or one that lacks a layer that it says it has.
+    """
+    shapes = linear_shapes(args)
+    strange = [name for name in files.layers if name not in shapes]
+    if strange:
+        message = f"{files.folder / WEIGHTS} adapts {_some(strange)}, which this model does not have."
+        raise CheckpointError(message, _made_for(files))
+    for name, (down, up) in files.layers.items():
+        if (up.shape[0], down.shape[1]) != shapes[name]:
+            theirs, ours = f"{up.shape[0]:,} × {down.shape[1]:,}", "{:,} × {:,}".format(*shapes[name])
+            message = f"{files.folder / WEIGHTS} is for another model: {name} is {theirs} there, {ours} here."
+            raise CheckpointError(message, _made_for(files))
+    missing = [name for name in shapes if name not in files.layers and files.config.targets_module(name)]
+    if missing and files.config.targets != "all-linear":
+        message = f"{files.folder / WEIGHTS} lacks {_some(missing)}, which {CONFIG} says it adapts."
+        raise CheckpointError(message, "Fetch or train the adapter again.")
+
+
+def read_pairs(files: AdapterFiles, dtype: torch.dtype, device: torch.device) -> dict[str, LoraPair]:
+    """Return the matrices of each layer, in memory of their own.
+
+    Raises:
+        CheckpointError: a type that weights cannot have, NaN or infinity in one.
+    """
+    content = map_file(files.folder / WEIGHTS)
+    pairs: dict[str, LoraPair] = {}
+    for module, infos in files.layers.items():
+        down, up = (stored_tensor(info, content) for info in infos)
+        if not (down.isfinite().all() and up.isfinite().all()):
+            raise CheckpointError(f"{files.folder / WEIGHTS} holds NaN or infinity in {module}.", "Train it again.")
+        down, up = (matrix.to(device, dtype, copy=True) for matrix in (down, up))
+        pairs[module] = LoraPair(down=down, up=up, scaling=files.config.scaling(module))
+    return pairs
+
+
+def linear_shapes(args: ModelArgs) -> dict[str, tuple[int, int]]:
+    """Return the (outputs, inputs) of each linear layer of a model by its name."""
+    return {
+        name.removesuffix(".weight"): (shape[0], shape[1])
+        for name, shape in args.tensor_shapes().items()
+        if len(shape) == 2 and "embed_tokens" not in name
+    }
+
+
+def _paired(path: Path, tensors: Mapping[str, TensorInfo]) -> dict[str, tuple[TensorInfo, TensorInfo]]:
+    sides: dict[str, dict[str, TensorInfo]] = {}
+    for name, tensor in tensors.items():
+        match = _NAME.fullmatch(name)
+        if match is None or tensor.dtype not in STORED or len(tensor.shape) != 2:
+            what = f"{name!r:.120} ({tensor.dtype}, {len(tensor.shape)} axes)"
+            raise CheckpointError(f"{path} holds {what}, no matrix of plain LoRA.", "Use an adapter of plain LoRA.")
+        sides.setdefault(match["module"].removeprefix(_PREFIX), {})[match["side"]] = tensor
+    if not sides:
+        raise CheckpointError(f"{path} holds no tensors.", "Fetch or train the adapter again.")
+    halves = [module for module, pair in sides.items() if len(pair) < 2]
+    if halves:
+        raise CheckpointError(f"{path} has one matrix of two for {_some(halves)}.", "Fetch or train it again.")
+    return {module: (pair["A"], pair["B"]) for module, pair in sides.items()}
+
+
+def _check_pair(config: LoraConfig, module: str, down: TensorInfo, up: TensorInfo) -> None:
+    rank = config.rank_of(module)
+    if down.shape[0] != rank or up.shape[1] != rank:
+        found = f"{down.shape[0]} and {up.shape[1]}"
+        message = f"{down.file}: {module} has matrices of rank {found}, but {CONFIG} says {rank}."
+        raise CheckpointError(message, "Fetch or train the adapter again.")
+
+
+def _no_weights(folder: Path) -> CheckpointError:
+    if (folder / "adapter_model.bin").exists():
+        message = f"{folder / 'adapter_model.bin'} is a pickle file, {_NEVER}."
+        return CheckpointError(message, f"Save the adapter as {WEIGHTS}: peft does so by itself today.")
+    return CheckpointError(f"{folder} holds no {WEIGHTS}.", "Fetch or train the adapter again.")
+
+
+def _made_for(files: AdapterFiles) -> str:
+    return (
+        f"It was trained on {files.config.base}: use that." if files.config.base else "Use the model it was made for."
+    )
+
+
+def _some(names: Iterable[str], most: int = 5) -> str:
+    listed = list(names)
+    more = f" and {len(listed) - most:,} more" if len(listed) > most else ""
+    return ", ".join(name[:120] for name in listed[:most]) + more
