@@ -40,3 +40,19 @@ def test_no_word_is_broken_while_a_text_comes(size: int, can_redraw: bool) -> No
 def test_lines_of_fenced_code_are_not_broken() -> None:
     line = "x = " + "1 + " * 20
     assert line in Wrapper(True).push(f"```\n{line}\n```\n", 20)
+
+
+@pytest.mark.parametrize("can_redraw", [True, False])
+def test_a_line_that_is_just_full_is_followed_by_no_empty_one(can_redraw: bool) -> None:
+    wrapper = Wrapper(can_redraw)
+    sent = wrapper.push("aaaaaaaaa bbbbbbbbbb", 20) + wrapper.push("   cccc", 20) + wrapper.finish()
+    screen = pyte.Screen(20, 4)
+    pyte.Stream(screen).feed(sent.replace("\n", "\r\n"))
+    assert [line.rstrip() for line in screen.display] == ["aaaaaaaaa bbbbbbbbbb", "cccc", "", ""]
+
+
+@pytest.mark.parametrize("can_redraw", [True, False])
+def test_a_word_that_is_moved_to_the_next_line_keeps_its_styles(can_redraw: bool) -> None:
+    wrapper = Wrapper(can_redraw)
+    sent = wrapper.push("one two th", 12, lambda text: f"<{text}>") + wrapper.push("ree", 12, lambda text: f"[{text}]")
+    assert (sent + wrapper.finish()).endswith("\n<th>[ree]")

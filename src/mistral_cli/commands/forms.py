@@ -12,6 +12,7 @@ from mistral_cli.commands.output import Target
 from mistral_cli.contract import Done, ModelInfo, SamplingParams, TextDelta, TokenInfo
 from mistral_cli.errors import MistralError
 from mistral_cli.ui.answer import AnswerWriter
+from mistral_cli.ui.confidence import TintedWriter
 from mistral_cli.ui.markdown.extract import first_code_block
 
 
@@ -71,6 +72,25 @@ class Rendered:
 
     def abort(self) -> None:
         """Show the rest."""
+        self.writer.finish()
+
+
+@dataclass(slots=True, kw_only=True)
+class Tinted:
+    """Each token tinted by its probability, for a terminal."""
+
+    writer: TintedWriter
+
+    def push(self, delta: TextDelta) -> None:
+        """Show the next piece."""
+        self.writer.push(delta)
+
+    def finish(self, done: Done) -> None:  # noqa: ARG002 (a Form's)
+        """Show the legend."""
+        self.writer.finish()
+
+    def abort(self) -> None:
+        """Show the legend of what was said."""
         self.writer.finish()
 
 

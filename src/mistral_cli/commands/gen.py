@@ -143,11 +143,18 @@ def _check(settings: Settings, template: Template | None) -> None:
     as_json = settings.json or settings.lines
     takes_lines = template is None or template.places & {"stdin", "input"}
     reads_dash = "-" in (*settings.file, settings.system_file)
+    flags = {
+        name: settings.origins.get(name) == f"--{name}" for name in ("batch", "confidence", "markdown", "overflow")
+    }
+    drops = settings.overflow == "drop-oldest"
     rules = (
         (settings.logprobs is not None and not as_json, "logprobs", "needs --json: only there is a place for them"),
         (settings.markdown and settings.plain, "markdown", "and plain are both given, but only one can be"),
+        (flags["confidence"] and flags["markdown"], "confidence", "and --markdown are both given, but only one can be"),
+        (flags["confidence"] and as_json, "confidence", "tints text, and JSON has none to tint: see --logprobs"),
+        (flags["overflow"] and drops, "overflow", "is drop-oldest, but one question has no older turns to leave out"),
         (settings.output == "", "output", "is empty, but must be the name of a file"),
-        (settings.origins.get("batch") == "--batch" and not settings.lines, "batch", "needs --lines"),
+        (flags["batch"] and not settings.lines, "batch", "needs --lines"),
         (settings.lines and not settings.stdin, "lines", "reads stdin, but --no-stdin leaves it alone"),
         (settings.lines and not takes_lines, "lines", "needs a template with {{stdin}} or {{input}}"),
         (settings.lines and reads_dash, "lines", "reads stdin itself, so that `-` cannot be one of the files"),

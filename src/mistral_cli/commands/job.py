@@ -7,13 +7,14 @@ from functools import partial
 from typing import Any
 
 from mistral_cli.commands.answer import answer
-from mistral_cli.commands.forms import CodeBlock, Form, Json, Plain, Rendered, Trimmed, describe
+from mistral_cli.commands.forms import CodeBlock, Form, Json, Plain, Rendered, Tinted, Trimmed, describe
 from mistral_cli.commands.output import Target
 from mistral_cli.commands.prompt import Inputs, build_prompt
 from mistral_cli.commands.template import Template
 from mistral_cli.contract import Backend, Done, Prompt, SamplingParams, TokenInfo
 from mistral_cli.settings.options import Settings
 from mistral_cli.ui.answer import Wrapped
+from mistral_cli.ui.confidence import TintedWriter
 from mistral_cli.ui.console import Console
 from mistral_cli.ui.events import stats_line
 from mistral_cli.ui.interrupt import Interrupt
@@ -50,8 +51,11 @@ class Job:
         Raises:
             MistralError: what the back end or the form raises.
         """
+        params = self.params
+        if self.settings.confidence and params.logprobs is None:
+            params = replace(params, logprobs=0)
         with self.cancel:
-            done = answer(self.backend, prompt, self.params, form=form, console=self.console, cancel=self.cancel)
+            done = answer(self.backend, prompt, params, form=form, console=self.console, cancel=self.cancel)
         if self.settings.stats:
             self.console.stats(stats_line(done, self.backend.info.quantization, self.backend.info.kv))
 
@@ -64,7 +68,9 @@ class Job:
             return CodeBlock(target=self.target)
         is_shown = self.settings.output is None
         form: Form = Plain(target=self.target)
-        if self.settings.markdown and is_shown and (out.is_terminal or out.color):
+        if self.settings.confidence and is_shown and (out.can_redraw or out.color):
+            form = Tinted(writer=TintedWriter(self.console))
+        elif self.settings.markdown and is_shown and (out.is_terminal or out.color):
             form = Rendered(writer=MarkdownWriter(console=self.console))
         elif self.settings.plain and is_shown and out.is_terminal:
             form = Rendered(writer=Wrapped(self.console))

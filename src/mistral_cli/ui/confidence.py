@@ -5,15 +5,19 @@ from __future__ import annotations
 import itertools
 import math
 from bisect import bisect_left
+from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from mistral_cli.text.sanitize import Sanitizer
-from mistral_cli.ui.wrap import breaks
+from mistral_cli.ui.wrap import Wrapper, breaks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mistral_cli.chat.turn import Turn
+    from mistral_cli.contract import TextDelta
+    from mistral_cli.ui.console import Console
 
 
 class _Step(NamedTuple):
@@ -92,3 +96,45 @@ def _styled(text: str, step: _Step, *, color: bool) -> str:
     if not codes:
         return text
     return "\n".join(f"\x1b[{codes}m{line}\x1b[0m" if line else "" for line in text.split("\n"))
+
+
+@dataclass(slots=True)
+class TintedWriter:
+    """Shows an answer tinted while it comes, wrapped at words on a terminal, and then the legend on stderr."""
+
+    console: Console
+    _safe: Sanitizer = field(default_factory=Sanitizer)
+    _wrapper: Wrapper = field(init=False)
+    _least: float | None = None
+    """The log-probability of the least sure token that the next text is of."""
+    _is_known: bool = True
+    """Whether all that was shown so far was drawn."""
+    _begun: bool = False
+
+    def __post_init__(self) -> None:
+        """Begin at the first column."""
+        self._wrapper = Wrapper(self.console.out.can_redraw)
+
+    def push(self, delta: TextDelta) -> None:
+        """Show the next piece."""
+        sure = [token.logprob for token in delta.tokens if token.logprob is not None]
+        self._least = min([*sure, *([] if self._least is None else [self._least])], default=None)
+        if not delta.text:
+            return  # half a character: the next piece is of these tokens, too
+        self._begun = True
+        self._is_known = self._is_known and self._least is not None
+        out = self.console.out
+        text = self._safe.push(delta.text) if out.is_terminal else delta.text
+        paint = partial(_styled, step=_step(self._least), color=out.color)
+        self.console.rendered(self._wrapper.push(text, out.columns, paint) if out.is_terminal else paint(text))
+        self._least = None
+
+    def finish(self) -> None:
+        """End the line, if there is one, and tell what the tints mean."""
+        if not self._begun:
+            return
+        self.console.rendered(self._wrapper.finish() + "\n")
+        err = self.console.err
+        if err.is_terminal:
+            steps = _STEPS if self._is_known else (*_STEPS, _UNKNOWN)
+            self.console.laid_out(_legend(steps, color=err.color, columns=err.columns))

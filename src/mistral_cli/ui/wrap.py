@@ -5,6 +5,10 @@ from __future__ import annotations
 import itertools
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _WIDE = "\u2e80-\u2fff\u3001-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff01-\uff60\U00020000-\U0003ffff"
 _ENDS = "\u3001\u3002\u300d\u300f\u3011\uff01\uff09\uff0c\uff0e\uff1a\uff1b\uff1f"  # these do not begin a line
@@ -91,57 +95,72 @@ class Wrapper:
     """Whether a word can be taken off the screen again; if not, a word is held until it is whole."""
     _column: int = 0
     _word: str = ""
+    _painted: str = ""
+    """The word as it is written."""
     _line: str = ""
     """How the line begins, as far as it takes to see whether it is a fence."""
     _is_code: bool = False
 
-    def push(self, text: str, width: int) -> str:
-        """Return what to write for the next piece on a terminal of ``width`` columns now."""
-        return "".join(self._take(piece, width) for piece in pieces(text))
+    def push(self, text: str, width: int, paint: Callable[[str], str] = str) -> str:
+        """Return what to write for the next piece.
+
+        Args:
+            text: the piece.
+            width: columns of the terminal now.
+            paint: returns a part of it as it is written, in its style.
+        """
+        return "".join(self._take(piece, width, paint) for piece in pieces(text))
 
     def finish(self) -> str:
         """Return what was held back."""
-        held, self._word = self._word, ""
+        held, self._word, self._painted = self._painted, "", ""
         return "" if self.can_redraw else held
 
-    def _take(self, piece: str, width: int) -> str:
+    def _take(self, piece: str, width: int, paint: Callable[[str], str]) -> str:
         if piece == "\n":
             return self._end_line()
         self._line = (self._line + piece)[:80]
         if self._is_code or self._line.lstrip().startswith(("```", "~~~")):
-            return self.finish() + piece
+            return self.finish() + paint(piece)
         if piece.isspace():
-            held, self._word = self.finish(), ""
-            self._column += cells(held) + len(piece)
-            return held + piece
-        return self._grow(piece, width) if self.can_redraw else self._hold(piece, width)
+            return self._add_space(piece, width, paint)
+        return self._grow(piece, width, paint) if self.can_redraw else self._hold(piece, width, paint)
 
     def _end_line(self) -> str:
         if self._line.lstrip().startswith(("```", "~~~")):
             self._is_code = not self._is_code
         held = self.finish()
-        self._column, self._line, self._word = 0, "", ""
+        self._column, self._line = 0, ""
         return held + "\n"
 
-    def _grow(self, piece: str, width: int) -> str:
+    def _add_space(self, piece: str, width: int, paint: Callable[[str], str]) -> str:
+        """End the word; of a space, only what the line has room for is written: the rest would be a line of its own."""
+        self._column += 0 if self.can_redraw else cells(self._word)
+        held, room = self.finish(), max(width - self._column, 0)
+        self._column += len(piece)
+        return held + (paint(piece[:room]) if room else "")
+
+    def _grow(self, piece: str, width: int, paint: Callable[[str], str]) -> str:
         """Write the piece behind its word's beginning, or move both to a line of their own."""
         before = cells(self._word)
         if self._is_apart(piece):
-            self._word, before = "", 0
+            self._word, self._painted, before = "", "", 0
         begun = self._column - before
         self._word += piece
+        self._painted += paint(piece)
         self._column += cells(piece)
         if self._column <= width or begun <= 0 or cells(self._word) > width:
-            return piece
+            return paint(piece)
         self._column = cells(self._word)
-        return (f"\x1b[{before}D\x1b[K" if before else "") + "\n" + self._word
+        return (f"\x1b[{before}D\x1b[K" if before else "") + "\n" + self._painted
 
-    def _hold(self, piece: str, width: int) -> str:
+    def _hold(self, piece: str, width: int, paint: Callable[[str], str]) -> str:
         out = ""
         if self._is_apart(piece):
-            out, self._word = self._word, ""
-            self._column += cells(out)
+            self._column += cells(self._word)
+            out, self._word, self._painted = self._painted, "", ""
         self._word += piece
+        self._painted += paint(piece)
         if self._column and self._column + cells(self._word) > width:
             self._column = 0
             out += "\n"
