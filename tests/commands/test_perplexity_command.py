@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -66,6 +68,13 @@ def test_windows_that_cannot_be_are_refused(
     done = mistral(capfd, "perplexity", text, "-m", "builtin", *flags)
     assert (done.code, done.out) == (2, "")
     assert message in done.err
+
+
+def test_an_empty_stdin_is_called_by_its_name() -> None:
+    command = [sys.executable, "-m", "mistral_cli", "perplexity", "-", "-m", "builtin"]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "error: stdin is empty: there is nothing to measure. Give a text.\n"
 
 
 def test_an_empty_text_is_refused(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 from command_line import mistral
+from transformers.tokenization_mistral_common import MistralCommonBackend
 
+from mistral_cli.text.tokenizer import load_tokenizer
 from tiny_checkpoint import tiny_args, write_checkpoint
 
 if TYPE_CHECKING:
@@ -53,6 +55,15 @@ def test_a_folder_answers_as_the_model_quantized_at_its_start(capfd, model: str,
     answer = json.loads(mistral(capfd, "gen", "-m", small, *ASKED, "--json").out)
     assert answer["model"]["quantization"] == "nf4"
     assert answer["text"]
+
+
+def test_a_tokenizer_that_lies_elsewhere_comes_along(capfd, tmp_path: Path) -> None:
+    small = tmp_path / "small"
+    assert mistral(capfd, "quantize", "builtin", "-o", str(small), "-q").code == 0
+    assert "mistral_cli_tokenizer" not in json.loads((small / "config.json").read_text())
+    assert load_tokenizer(small).path == small / "tokenizer.model.v3"
+    theirs = MistralCommonBackend.from_pretrained(small)
+    assert theirs.encode("A text.", add_special_tokens=False) == load_tokenizer(small).encode("A text.", bos=False)
 
 
 def test_int4_into_a_folder_is_a_misuse(capfd, model: str, tmp_path: Path) -> None:

@@ -91,7 +91,8 @@ def bench(
 ) -> None:
     """Measure how fast a model reads and writes here, how fast it starts, and what memory it takes.
 
-    A table goes to stderr, one JSON object to stdout. Each figure is a median, with its range.
+    A table goes to stderr, one JSON object to stdout. Each time and speed is a median, with its range; memory is the
+    most that was held, and the bandwidth that shares are of is the best of seven rounds.
     """
     flags = locals()
     if argument is not None and model is not None:

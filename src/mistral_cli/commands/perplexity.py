@@ -56,7 +56,7 @@ def perplexity(
     settings, console = start(ctx, {**locals(), "file": None})
     text = Reader(stdin=Stdin.open(), console=console).read(file)
     if not text:
-        raise UsageError(f"{file} is empty.", "Give a text to measure.")
+        raise UsageError(f"{'stdin' if file == '-' else file} is empty: there is nothing to measure.", "Give a text.")
     run_perplexity(text, settings, console, window=window, stride=stride, limit=limit)
 
 

@@ -73,6 +73,11 @@ def carried_file(version: str) -> Path:
     return Path(spec.submodule_search_locations[0]) / "data" / _CARRIED[version]
 
 
+def usual_name(file: Path) -> str:
+    """Return the name under which a model folder has such an official tokenizer file: it tells what version it is."""
+    return "tekken.json" if file.suffix == ".json" else f"tokenizer{''.join(file.suffixes[-2:])}"
+
+
 def find_tokenizer_file(folder: Path) -> Path | None:
     """Return the official tokenizer file of a model folder; None if it has none.
 

@@ -6,18 +6,15 @@ bitsandbytes makes, with double quantization, before any packing for a processor
 
 from __future__ import annotations
 
-import contextlib
-import json
-import os
 import shutil
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import save_file
 
-from mistral_cli.errors import CheckpointError, MistralError, UsageError
+from mistral_cli.errors import MistralError, UsageError
 from mistral_cli.weights import bitsandbytes_4bit, bitsandbytes_8bit, bitsandbytes_library
 from mistral_cli.weights.checkpoint import check_tied
 from mistral_cli.weights.config import read_args
@@ -26,11 +23,12 @@ from mistral_cli.weights.files import find_files, read_tensors
 from mistral_cli.weights.formats import EMBEDDING, LM_HEAD, main_dtype, match_tensors
 from mistral_cli.weights.mapped_tensors import STORED, filled, readable, stream
 from mistral_cli.weights.methods import METHODS
+from mistral_cli.weights.new_folder import check_target, copy, nearest_folder, sync, write_json, written_beside
 from mistral_cli.weights.prequantized import stated_scheme
 from mistral_cli.weights.quantize import quantizable, quantized_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from torch import Tensor
@@ -50,7 +48,13 @@ _CPU = torch.device("cpu")
 
 
 def export(
-    source: Path, target: Path, scheme: str, *, force: bool = False, progress: Callable[[int, int], None] | None = None
+    source: Path,
+    target: Path,
+    scheme: str,
+    *,
+    force: bool = False,
+    beside: Mapping[str, Path] = MappingProxyType({}),
+    progress: Callable[[int, int], None] | None = None,
 ) -> int:
     """Write the model in the folder ``source``, quantized, into the new folder ``target``; return its weights' bytes.
 
@@ -59,6 +63,7 @@ def export(
         target: a folder that is not there or empty.
         scheme: one of ``SCHEMES``.
         force: replace ``target`` where it holds a model.
+        beside: files that are not in ``source`` and go with the model, by the names that they get.
         progress: called after each tensor with the bytes read and the bytes of all.
 
     Raises:
@@ -69,17 +74,19 @@ def export(
     if scheme not in SCHEMES:
         reason = f"bitsandbytes has no format for {scheme}, so it cannot be written into a folder."
         raise UsageError(reason, f"Leave out -o to keep it in the cache, or take {' or '.join(SCHEMES)}.")
-    _check_target(source, target, force=force)
+    check_target(source, target, force=force)
     plan = _Plan.of(source, scheme)
-    free, needed = shutil.disk_usage(_existing(target)).free, plan.nbytes
+    free, needed = shutil.disk_usage(nearest_folder(target)).free, plan.nbytes
     if free < needed:
         raise MistralError(f"{needed:,} bytes are needed in {target}, but {free:,} are free.", "Free some space.")
-    with _beside(target) as temporary:
+    with written_beside(target) as temporary:
         shards = _Shards(folder=temporary)
         for tensors in plan.tensors(progress):
             shards.add(tensors)
         shards.finish()
         _write_small_files(plan, temporary)
+        for name, file in beside.items():
+            copy(file, temporary / name)
     return shards.nbytes
 
 
@@ -199,12 +206,12 @@ class _Shards:
         if count > 1:
             weight_map = {name: names[number] for name, number in self.index.items()}
             index = {"metadata": {"total_size": self.nbytes}, "weight_map": weight_map}
-            _write_json(self.folder / "model.safetensors.index.json", index)
+            write_json(self.folder / "model.safetensors.index.json", index)
 
     def _write(self) -> None:
         file = self.folder / f"{len(self.files)}.partial"
         save_file(self.waiting, file, metadata={"format": "pt"})
-        _sync(file)
+        sync(file)
         self.index |= dict.fromkeys(self.waiting, len(self.files))
         self.nbytes += sum(tensor.nbytes for tensor in self.waiting.values())
         self.files.append(file)
@@ -213,65 +220,7 @@ class _Shards:
 
 def _write_small_files(plan: _Plan, folder: Path) -> None:
     """Write the config; copy the tokenizer and what a generation begins with."""
-    _write_json(folder / "config.json", exported_config(plan.files.config, plan.args, plan.scheme, plan.kept))
+    write_json(folder / "config.json", exported_config(plan.files.config, plan.args, plan.scheme, plan.kept))
     for file in sorted(plan.files.config.parent.iterdir()):
         if file.is_file() and is_copied(file.name):
-            shutil.copyfile(file, folder / file.name)
-            _sync(folder / file.name)
-
-
-def _write_json(path: Path, value: object) -> None:
-    path.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
-    _sync(path)
-
-
-def _sync(path: Path) -> None:
-    with path.open("rb+") as file:
-        os.fsync(file.fileno())
-
-
-def _check_target(source: Path, target: Path, *, force: bool) -> None:
-    if not target.exists():
-        return
-    if not target.is_dir():
-        raise UsageError(f"{target} is no folder.", "Name a new folder.")
-    if target.samefile(source):
-        raise UsageError(f"{target} is the model itself.", "Name another folder.")
-    if any(target.iterdir()) and not (force and (target / "config.json").is_file()):
-        what = "is not empty, and holds no model that could be replaced" if force else "is not empty"
-        raise UsageError(f"{target} {what}.", "Name another folder." if force else "Name a new one, or say --force.")
-
-
-def _existing(path: Path) -> Path:
-    """Return the nearest folder above that is there."""
-    return next(folder for folder in path.absolute().parents if folder.is_dir())
-
-
-@contextlib.contextmanager
-def _beside(target: Path) -> Iterator[Path]:
-    """Yield a folder that becomes ``target`` when the block ends, and is gone where it is left early.
-
-    Raises:
-        MistralError: it cannot be written.
-    """
-    target = target.absolute()
-    temporary, old = (target.with_name(f".{target.name}.{os.getpid()}.{what}") for what in ("partial", "old"))
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary.mkdir()
-        yield temporary
-        if target.exists():
-            target.rename(old)
-        temporary.rename(target)
-    except CheckpointError:
-        raise
-    except (OSError, SafetensorError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise MistralError(
-            f"{target} cannot be written: {reason}.", "Name another folder, or free some space."
-        ) from error
-    finally:
-        if old.exists() and not target.exists():  # the new one did not come: what was there comes back
-            old.rename(target)
-        for folder in (temporary, old):
-            shutil.rmtree(folder, ignore_errors=True)
+            copy(file, folder / file.name)

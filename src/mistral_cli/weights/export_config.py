@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
     from mistral_cli.model.args import ModelArgs
 
+TOKENIZER = "mistral_cli_tokenizer"
+"""The key of a config that names an official tokenizer which is not in its folder."""
+
 _COPIED = ("tokenizer", "tekken.json", "special_tokens_map.json", "added_tokens.json", "chat_template", "LICENSE")
 """How the names of files begin that are copied."""
 _ALSO = ("generation_config.json", "vocab.json", "merges.txt")
@@ -47,6 +50,7 @@ def exported_config(config: Path, args: ModelArgs, scheme: str, kept: list[str])
         kept: linear layers that are not quantized.
     """
     own = read_object(config)
+    own.pop(TOKENIZER, None)  # the file that it names lies in the folder now
     values = own if "model_type" in own or "architectures" in own else _from_args(args)
     quantization = {
         "quant_method": "bitsandbytes",
