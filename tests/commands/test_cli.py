@@ -87,8 +87,9 @@ def test_gen_has_every_option_but_those_of_a_chat() -> None:
     from mistral_cli.commands.gen import gen
 
     missing = set(OPTIONS) - set(inspect.signature(gen).parameters)
-    assert missing - {"color", "debug", "cache_limit"} == {"resume", "store", "script"}
-    assert missing - set(inspect.signature(chat).parameters) == {"color", "debug", "cache_limit"}
+    of_no_command = {"color", "debug", "cache_limit", "model_folders", "keys"}
+    assert missing - of_no_command == {"resume", "store", "script"}
+    assert missing - set(inspect.signature(chat).parameters) == of_no_command
 
 
 @pytest.mark.parametrize(
@@ -114,7 +115,7 @@ def test_gen_has_every_option_but_those_of_a_chat() -> None:
         (["gen", "a", "-p", "b"], "The prompt is given twice"),
         (["gen", "-t", "hot", "x"], "--temperature is 'hot', but must be a number, 0 to 100."),
         (["gen", "-n", "1.5", "x"], "--max-tokens is '1.5', but must be a whole number, 1 or more."),
-        (["gen", "--threads", "two", "x"], "--threads is 'two', but must be a whole number."),
+        (["gen", "--threads", "two", "x"], "--threads is 'two', but must be a whole number, 1 or more."),
         (["gen", "-t", "-1", "x"], "--temperature is -1.0, but must be 0 to 100."),
         (["gen", "-t", "nan", "x"], "--temperature is nan, but must be 0 to 100."),
         (["gen", "--top-p", "2", "x"], "--top-p is 2.0, but must be above 0, up to 1."),

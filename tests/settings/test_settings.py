@@ -110,7 +110,7 @@ def test_a_number_out_of_its_range_is_refused_with_the_file_and_the_line(home: d
         ("logit_bias", ["-1=5"], "ID=BIAS"),
         ("logit_bias", {"1": float("inf")}, "ID=BIAS"),
         ("stop", ["a", ""], "text of one character or more"),
-        ("threads", 0, "1 or more"),
+        ("threads", 0, "a whole number, 1 or more"),
         ("cache_limit", "40 parsecs", "a number of bytes, such as 40GB"),
         ("cache_limit", "-1", "a number of bytes"),
         ("cache_limit", 1.5, "a number of bytes"),

@@ -32,6 +32,8 @@ class Command:
     """Lines that a newcomer may type as they stand."""
     implied: Mapping[str, str] = field(default_factory=dict)
     """Flag -> its value where none follows it."""
+    takes_dashes: bool = False
+    """Whether a word may begin with a dash: -0.5 is a value, no flag."""
 
 
 class LazyGroup(TyperGroup):
@@ -160,7 +162,7 @@ Debug = Annotated[
 ]
 
 
-def _shared(color: Color = None, debug: Debug = False) -> None:
+def shared(color: Color = None, debug: Debug = False) -> None:
     """Carry the flags that every command takes."""
 
 
@@ -172,8 +174,9 @@ def _command_of(function: Any, name: str, summary: str = "") -> Any:
 
 def _import_command(row: Command) -> Any:
     command = _command_of(getattr(importlib.import_module(row.module), row.function), row.name, row.summary)
-    command.params.extend(_command_of(_shared, "shared").params)
+    command.params.extend(_command_of(shared, "shared").params)
     take_as_typed(*command.params)
     command.examples = row.examples
+    command.context_settings = {**command.context_settings, "ignore_unknown_options": row.takes_dashes}
     command.implied = row.implied
     return command

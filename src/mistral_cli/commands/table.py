@@ -17,6 +17,7 @@ COMMANDS: Final = (
             'git diff | mistral gen "Write a commit message for this"',
             'mistral gen -f notes.txt -s "Answer in one sentence" "What is open?" -o answer.txt',
         ),
+        implied={"--logprobs": "5"},
     ),
     Command(
         "chat",
@@ -80,6 +81,13 @@ COMMANDS: Final = (
         ("mistral remove mixtral", "mistral remove mistralai/Mistral-7B-Instruct-v0.2 --yes"),
     ),
     Command(
+        "use",
+        "mistral_cli.commands.use",
+        "use",
+        "Set the model that answers where none is named.",
+        ("mistral use nemo", "mistral use ./my-model", "mistral use"),
+    ),
+    Command(
         "tokens",
         "mistral_cli.commands.tokens",
         "tokens",
@@ -123,6 +131,21 @@ COMMANDS: Final = (
         "cache",
         "Show or free the quantized copies of models.",
         ("mistral cache list", "mistral cache remove Mistral-7B-Instruct-v0.3", "mistral cache clear"),
+    ),
+    Command(
+        "config",
+        "mistral_cli.commands.config",
+        "config",
+        "Show the settings and who set them, or change them.",
+        ("mistral config list", "mistral config set temperature 0.3", "mistral config get model"),
+        takes_dashes=True,
+    ),
+    Command(
+        "completions",
+        "mistral_cli.commands.completions",
+        "completions",
+        "Print what makes a shell complete commands at TAB.",
+        ('eval "$(mistral completions bash)"', "mistral completions fish | source"),
     ),
     Command("doctor", "mistral_cli.commands.doctor", "doctor", "Check this installation and say what to mend."),
 )

@@ -120,6 +120,18 @@ def _config_layer(path: Path) -> _Layer:
     return _Layer(values=known, origin=file.origin, warnings=unknown_keys(file, OPTIONS))
 
 
+def check_file(file: TomlFile) -> str:
+    """Return what is wrong with the first wrong option of a config file; nothing where all are as they may be."""
+    known = {name: value for name, value in file.table.items() if name in OPTIONS}
+    try:
+        _drop_what_is_replaced(_Layer(values=known, origin=file.origin), {}, {})
+        for name, value in known.items():
+            read_option(name, value, file.origin(name))
+    except UsageError as error:
+        return error.message
+    return ""
+
+
 def unknown_keys(file: TomlFile, known: Collection[str]) -> tuple[str, ...]:
     """Return a warning for each key of a file that is not one of ``known``."""
     return tuple(_unknown(file.origin(name), list(known)) for name in file.table if name not in known)

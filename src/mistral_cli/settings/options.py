@@ -59,9 +59,12 @@ def _whole(value: object) -> int:
 
 
 def _natural(value: object) -> int:
-    number = _whole(value)
+    try:
+        number = _whole(value)
+    except ValueError:
+        number = 0
     if number < 1:
-        raise ValueError("1 or more")
+        raise ValueError("a whole number, 1 or more")
     return number
 
 
@@ -212,6 +215,7 @@ class Settings:
     watchdog: bool | None = _option(_switch)
     # where a chat is kept, and what is done when the context is full
     overflow: str | None = _option(_one_of("error", "drop-oldest"))
+    keys: str = _option(_one_of("emacs", "vi"), "emacs")
     resume: str | None = _option(_text)
     store: bool = _option(_switch, True)
     # how the answer is shown
