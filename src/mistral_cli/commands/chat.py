@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -58,6 +59,7 @@ def chat(
     stop: opt.StopOption = None,
     watchdog: opt.WatchdogOption = None,
     overflow: opt.OverflowOption = None,
+    keys: opt.KeysOption = None,
     resume: opt.ResumeOption = None,
     store: opt.StoreOption = None,
     plain: opt.PlainOption = None,
@@ -66,8 +68,10 @@ def chat(
 ) -> int:
     """Hold a conversation.
 
-    Ctrl-C stops an answer and keeps what was said; Ctrl-D leaves. /help lists the commands. Every turn is kept on this
-    disk as it ends (`mistral history`); --no-store keeps nothing.
+    Ctrl-C stops an answer and keeps what was said; Ctrl-D leaves. /help lists the commands, /help keys the keys: Enter
+    sends, Alt-Enter or Ctrl-J begins a new line, Tab completes, @FILE takes a file along, Ctrl-R searches earlier
+    lines, Ctrl-X Ctrl-E opens $EDITOR. Every turn is kept on this disk as it ends (`mistral history`); --no-store keeps
+    nothing.
     """
     flags = locals()
     settings, console = start(ctx, flags)
@@ -98,8 +102,7 @@ def run_chat(
     if backend.info.is_base:
         message = f"{backend.info.name} is a base model without a chat template, so it cannot chat."
         raise UsageError(message, "`mistral gen` goes on from a prompt; --chat-template VERSION forces a template.")
-    read = script or _keyboard(console, keeper)
-    _talk(settings, console, backend, keeper, conversation, read=read, load=load)
+    _talk(settings, console, backend, keeper, conversation, script=script, load=load)
 
 
 def _refuse_elsewhere(stdin: Stdin, console: Console) -> None:
@@ -116,12 +119,6 @@ def banner(info: ModelInfo) -> str:
     return f"{info.name} · {form} on {info.device} · context {info.context:,} tokens · /help, Ctrl-D leaves"
 
 
-def _keyboard(console: Console, keeper: Keeper) -> Callable[[], str]:
-    from mistral_cli.ui.keyboard import open_keyboard
-
-    return open_keyboard(console, keeper)
-
-
 def _talk(
     settings: Settings,
     console: Console,
@@ -129,12 +126,14 @@ def _talk(
     keeper: Keeper,
     conversation: Conversation,
     *,
-    read: Callable[[], str],
+    script: Callable[[], str] | None,
     load: Callable[[Settings, Console], Backend],
 ) -> None:
+    from mistral_cli.commands.list import model_names
     from mistral_cli.ui.answer import open_writer
+    from mistral_cli.ui.keyboard.opening import keyboard_for
     from mistral_cli.ui.overflow import Overflow
-    from mistral_cli.ui.repl import Repl
+    from mistral_cli.ui.repl import Repl, no_line
 
     console.notice(banner(backend.info))
     if keeper.session is not None and keeper.session.model not in ("", backend.info.name):
@@ -144,17 +143,19 @@ def _talk(
         backend=backend,
         params=replace(params, logprobs=None, watchdog=settings.watchdog is not False),
         console=console,
-        read=read,
+        read=script or no_line,
         conversation=conversation,
         keeper=keeper,
         open_writer=partial(open_writer, plain=settings.plain),
         load=lambda name: load(replace(settings, model=name, revision=None), console),
+        models=model_names,
         is_strict=settings.script is not None,
         overflow=Overflow(policy=settings.overflow, ask=_asker(settings, console)),
         shows_stats=settings.stats,
     )
     try:
-        repl.run()
+        with keyboard_for(repl, settings.keys) if script is None else nullcontext():
+            repl.run()
     finally:
         if keeper.session is not None:
             console.notice(closing_line(keeper.session))

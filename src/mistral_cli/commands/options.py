@@ -190,6 +190,10 @@ OverflowOption = Annotated[
         rich_help_panel=ANSWER,
     ),
 ]
+KeysOption = Annotated[
+    Literal["emacs", "vi"] | None,
+    typer.Option("--keys", help="Which editor's keys edit the line that you type.", rich_help_panel=ANSWER),
+]
 ResumeOption = Annotated[
     str | None,
     text_flag(

@@ -7,6 +7,10 @@ move the cursor, write the clipboard, open a link or show another text than the 
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _INVISIBLE = (
     "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e"  # soft hyphen, joiners, fillers, the Arabic mark
@@ -48,6 +52,14 @@ class Sanitizer:
 def sanitize(text: str) -> str:
     """Return a whole text made safe."""
     return Sanitizer().push(text)
+
+
+def unsafe_in(text: str) -> Iterator[tuple[int, str]]:
+    """Yield where each unsafe character stands in a text, and its visible form."""
+    for match in _UNSAFE.finditer(text):
+        char = match.group()
+        if char not in _JOINERS or not match.start() or not _JOINABLE.match(text[match.start() - 1]):
+            yield match.start(), _visible(char)
 
 
 def _visible(char: str) -> str:

@@ -1,33 +1,82 @@
-"""What is typed while an answer comes is not echoed into it: the keys wait for the next prompt. Knows no command."""
+"""Keys that are typed while nobody reads them: not shown in the midst of an answer, and none lost. Knows no command."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import select
 import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_CHUNK = 1 << 16
+
 
 @contextlib.contextmanager
 def unechoed() -> Iterator[None]:
     """While entered, the terminal at stdin shows no keys, ``^C`` among them; nothing where there is none of ours."""
+    with _terminal_with(local_off=("ECHO",)):
+        yield
+
+
+@contextlib.contextmanager
+def keys_kept() -> Iterator[str]:
+    """While entered, each key waits as it was typed, unseen, until somebody reads it; yields those typed before.
+
+    The terminal hands over key by key: Enter stays another key than Ctrl-J, a paste may be longer than the 4,095 bytes
+    of a terminal's line, Ctrl-D is a key among others, and Ctrl-C drops none. Of the keys typed before, each Ctrl-J was
+    an Enter: the terminal had made it one.
+    """
+    with _terminal_with(input_off=("ICRNL",), local_off=("ECHO", "ICANON"), local_on=("NOFLSH",)) as descriptor:
+        waiting = b"" if descriptor is None else _waiting(descriptor)
+        yield waiting.decode(errors="replace").replace("\n", "\r").replace("\0", "")
+
+
+@contextlib.contextmanager
+def lines_read() -> Iterator[None]:
+    """While entered, the terminal is as other programs want it: whole lines, shown as they are typed."""
+    with _terminal_with(input_on=("ICRNL",), local_on=("ECHO", "ICANON"), local_off=("NOFLSH",)):
+        yield
+
+
+@contextlib.contextmanager
+def _terminal_with(
+    *,
+    input_on: tuple[str, ...] = (),
+    input_off: tuple[str, ...] = (),
+    local_on: tuple[str, ...] = (),
+    local_off: tuple[str, ...] = (),
+) -> Iterator[int | None]:
+    """Switch modes of the terminal at stdin (termios(3)) while entered; yield its descriptor, None without one."""
     descriptor = _own_terminal()
     if descriptor is None:
-        yield
+        yield None
         return
     import termios
 
+    def bits(names: tuple[str, ...]) -> int:
+        return sum(getattr(termios, name) for name in names)
+
     before = termios.tcgetattr(descriptor)
-    silent = [*before[:3], before[3] & ~termios.ECHO, *before[4:]]
-    termios.tcsetattr(descriptor, termios.TCSANOW, silent)
+    modes = [*before]
+    modes[0] = before[0] & ~bits(input_off) | bits(input_on)
+    modes[3] = before[3] & ~bits(local_off) | bits(local_on)
+    termios.tcsetattr(descriptor, termios.TCSANOW, modes)
     try:
-        yield
+        yield descriptor
     finally:
         with contextlib.suppress(termios.error):  # the window was closed
             termios.tcsetattr(descriptor, termios.TCSANOW, before)
+
+
+def _waiting(descriptor: int) -> bytes:
+    """Return what was typed and not read yet."""
+    data = b""
+    while select.select([descriptor], [], [], 0)[0] and (more := os.read(descriptor, _CHUNK)):
+        data += more
+    return data
 
 
 def _own_terminal() -> int | None:

@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 
 from mistral_cli.errors import MistralError, UsageError
+from mistral_cli.ui.echo import lines_read
 
 
 def edit(text: str, *, suffix: str = ".txt") -> str:
@@ -23,7 +24,8 @@ def edit(text: str, *, suffix: str = ".txt") -> str:
         path = Path(folder) / f"text{suffix}"
         path.write_bytes(text.encode())
         try:
-            code = subprocess.run([*command, str(path)], check=False).returncode
+            with lines_read():
+                code = subprocess.run([*command, str(path)], check=False).returncode
         except OSError as error:
             raise UsageError(f"The editor {command[0]} cannot be run: {error.strerror}.", "Set EDITOR.") from error
         if code:

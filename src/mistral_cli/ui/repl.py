@@ -33,6 +33,15 @@ LEAVES_WITHIN = 1.0
 """Seconds between two Ctrl-C that leave the chat."""
 
 
+def no_line() -> str:
+    """Read from nobody.
+
+    Raises:
+        EOFError: at once.
+    """
+    raise EOFError
+
+
 @dataclass(slots=True, kw_only=True)
 class Repl:
     """One chat. ``read`` returns the next line that was typed, or raises EOFError (Ctrl-D) or KeyboardInterrupt."""
