@@ -16,6 +16,7 @@ from functools import partial
 from typing import TYPE_CHECKING, BinaryIO, TextIO
 
 from mistral_cli.text.sanitize import Sanitizer, sanitize
+from mistral_cli.ui.echo import lines_read
 from mistral_cli.ui.spinner import Spinner
 from mistral_cli.ui.wrap import wrapped
 
@@ -262,4 +263,5 @@ class Console:
         """Ask on stderr; True for yes. Anything else, and the end of input, is no."""
         self.clear_status()
         self._put(self.err.safe(question) + " [y/N] ")
-        return sys.stdin.readline().strip().lower() in ("y", "yes")
+        with lines_read():
+            return sys.stdin.readline().strip().lower() in ("y", "yes")

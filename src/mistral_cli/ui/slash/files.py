@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from mistral_cli.chat.transcript import FORMS
 from mistral_cli.errors import MistralError, UsageError
 from mistral_cli.ui.clipboard import copy
+from mistral_cli.ui.echo import lines_read
 from mistral_cli.ui.paths import names_after
 from mistral_cli.ui.slash.choice import Choice, numbered
 from mistral_cli.ui.slash.row import ABOUT, SlashCommand, excerpt, last_turn, unquoted, whole_number
@@ -118,7 +119,8 @@ def _pipe(repl: Repl, words: str) -> None:
         raise UsageError("/pipe has no command.", "For instance: /pipe wc -w")
     shell = os.environ.get("SHELL") or "/bin/sh"
     repl.console.clear_status()
-    code = subprocess.run([shell, "-c", words], input=text.encode("utf-8", "surrogateescape"), check=False).returncode
+    with lines_read():
+        code = subprocess.run([shell, "-c", words], input=text.encode("utf-8", "surrogateescape"), check=False).returncode
     if code:
         raise MistralError(f"The command ended with {code}: {words:.60}")
 
