@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import cProfile
 import random
 import re
-import time
 
 import pyte
 import pytest
@@ -206,6 +206,24 @@ def test_a_long_line_of_code_is_one_line_for_whoever_copies_it() -> None:
     assert line in _stream(_pieces(f"```\n{line}\n```\n", 9), columns=40)
 
 
+@pytest.mark.parametrize("fence", ["```python", "```", "- item\n  ```json"])
+def test_a_line_of_code_longer_than_the_screen_stands_there_once(fence: str) -> None:
+    line = " ".join(f"word{number}" for number in range(600))
+    for end in ("", "\n", "\n```\nmore\n"):
+        sent = _stream(
+            _pieces(f"{fence}\n{'  ' * fence.startswith('-')}{line}{end}", 7), columns=40, rows=10, color=True
+        )
+        shown = "".join(_screen(sent, 40, rows=10))
+        assert re.findall(r"word\d+", shown.replace(" " * 40, "")) == line.split()
+
+
+def test_a_row_of_a_table_longer_than_the_screen_stands_there_once() -> None:
+    words = [f"word{number}" for number in range(600)]
+    text = f"| {' '.join(words[:200])} | b |\n|---|---|\n| {' '.join(words[200:])} | x |\n\nEnd.\n"
+    shown = "\n".join(_screen(_stream(_pieces(text, 7), columns=40, rows=10), 40, rows=10))
+    assert re.findall(r"word\d+", shown) == words
+
+
 def test_code_is_shown_as_it_was_said_in_every_language() -> None:
     code = "a\t= 'x'  # [bold]\n  <b>&amp;</b> {\n/* open\n}\n```x"
     for language in ("python", "html", "c", "json", "bash", "no-such-language", ""):
@@ -262,27 +280,67 @@ def test_the_page_keeps_to_the_width(columns: int) -> None:
     assert max(len(line) for line in page.splitlines()) <= columns
 
 
-def _seconds_of_rendering(tokens: int) -> float:
-    """Stream ``tokens`` of Markdown at 200 a second and return the processor's time, the best of three."""
-    text = (ANSWER * (tokens // 150 + 1))[: tokens * 4]
-    best = float("inf")
-    for _ in range(3):
-        console, now = fake_console(terminal=True, color=True), [0.0]
-        begun = time.process_time()
-        writer = MarkdownWriter(console=console, clock=lambda now=now: now[0] + time.process_time())
-        for piece in _pieces(text, 4):
-            now[0] += 1 / 200
-            writer.push(piece)
-        writer.finish()
-        best = min(best, time.process_time() - begun)
-    return best
+def _work(text: str) -> tuple[int, int]:
+    """Stream a text, each token drawn as if drawing took no time; return calls of functions and bytes written."""
+    console = fake_console(terminal=True, color=True)
+    writer = MarkdownWriter(console=console, clock=lambda: 0.0)
+    calls = cProfile.Profile()
+    calls.enable()
+    for piece in _pieces(text, 4):
+        writer.push(piece)
+    writer.finish()
+    calls.disable()
+    return sum(entry.callcount for entry in calls.getstats()), len(console.out.file.getvalue())
 
 
-def test_a_thousand_tokens_cost_a_tenth_of_their_time_and_eight_thousand_eight_times_that() -> None:
-    _seconds_of_rendering(100)  # imports
-    thousand = _seconds_of_rendering(1000)
-    assert thousand < 0.1 * 1000 / 200
-    assert _seconds_of_rendering(8000) < 8 * 1.5 * thousand
+def _of(tokens: int, unit: str, head: str = "") -> str:
+    return (head + unit * (4 * tokens // len(unit) + 1))[: 4 * tokens]
+
+
+@pytest.mark.parametrize(
+    ("head", "unit", "calls", "size"),
+    [
+        ("", "some words of one long paragraph ", 700, 8),
+        ("", "many **words and `never closed ", 3500, 100),
+        ("```python\n", "x = function(1, 'text')  # why\n", 500, 20),
+        ("```\n", "one line of code without any end ", 200, 6),
+        ("| a | b |\n|---|---|\n", "| some | words |\n", 4500, 40),
+        ("", "- an item of a list\n  1. nested\n", 600, 8),
+        ("", "[a link](http://x.org/y) and <http://z.org> ", 1100, 30),
+    ],
+)
+def test_a_token_costs_the_same_wherever_it_stands(head: str, unit: str, calls: int, size: int) -> None:
+    _work(head + unit)  # what is done once: imports, patterns
+    few, many = _work(_of(250, unit, head)), _work(_of(1000, unit, head))
+    assert many[0] < 4.4 * few[0]
+    assert many[0] < calls * 1000
+    assert many[1] < size * 1000
+
+
+def test_eight_thousand_tokens_cost_eight_times_what_a_thousand_do() -> None:
+    _work(ANSWER)
+    thousand, more = _work(_of(1000, ANSWER)), _work(_of(8000, ANSWER))
+    assert more[0] < 8 * 1.05 * thousand[0] < 8 * 1.05 * 800_000
+    assert more[1] < 8 * 1.05 * thousand[1]
+
+
+def test_drawing_what_is_not_settled_takes_a_twentieth_of_the_time_at_most() -> None:
+    now, asked, drawings = 0.0, 0, 0
+
+    def clock() -> float:
+        nonlocal now, asked, drawings
+        asked += 1
+        if asked == 2:  # asked before a drawing and after it, which took as long as ten tokens do
+            drawings += 1
+            now += 0.05
+        return now
+
+    writer = MarkdownWriter(console=fake_console(terminal=True), clock=clock)
+    writer.push("| a | b |\n|---|---|\n" + "| 1 | 2 |\n" * 15)
+    for _ in range(2000):
+        asked, now = 0, now + 1 / 200
+        writer.push("| 1")
+    assert 5 < drawings < 0.05 * now / 0.05 + 3
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,8 @@ _HOLD = 400
 """Characters after which a mark that was never closed is taken as text."""
 _DIM = "dim"
 _RULE = "─"
+_MOST_ROWS = 3
+"""Rows of a line of code that is taken back to be coloured: more might have left the screen, where nothing can."""
 
 
 class Block(Protocol):
@@ -133,9 +135,14 @@ class Code:
         bare = line.strip()
         return bool(self._fence) and bare.startswith(self._fence) and not bare.strip(self._fence[0])
 
-    def add(self, line: str) -> None:
-        """Take the next whole line."""
-        self._settled.append(self._prefix + self._highlighter.line(self._bare(line)))
+    def add(self, line: str, width: int) -> None:
+        """Take the next whole line; one of many rows stays without colours, as it was while it came."""
+        bare = self._bare(line)
+        self._settled.append(self._prefix + (bare if self.only_grows(line, width) else self._highlighter.line(bare)))
+
+    def only_grows(self, begun: str, width: int) -> bool:
+        """Tell whether a line that has begun will stand there as it does now, and what follows behind it."""
+        return cells(self._bare(begun)) > _MOST_ROWS * width
 
     def settle(self, width: int) -> list[Text]:  # noqa: ARG002 (a block's)
         """Return the lines that are whole."""
@@ -191,8 +198,8 @@ class Rows:
         from rich.text import Text
 
         if self.table is None:
-            return [self._prefix + self.header, *([self._prefix + begun] if begun else [])]
-        below = [self._prefix + Text.assemble((begun, _DIM))] if begun else []
+            return [self._prefix + _end(line, width) for line in (self.header, begun) if line]
+        below = [self._prefix + Text.assemble((_end(begun, width), _DIM))] if begun else []
         return self._dress(self.table.lines(self._room(width))) + below
 
     def close(self, width: int) -> list[Text]:
@@ -212,3 +219,8 @@ class Rows:
         for line in lines:
             line.rstrip()
         return [self._prefix + line for line in lines]
+
+
+def _end(line: str, width: int) -> str:
+    """Return as much of a line's end as is shown until the line is whole: a row or two."""
+    return line if len(line) <= width else "…" + line[1 - width :]

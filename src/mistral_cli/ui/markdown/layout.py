@@ -79,6 +79,10 @@ class Layout:
             lines += [Text("")] * (self._after_blank and self._has_begun) + [Text(self._line.strip()[:width])]
         return lines
 
+    def only_grows(self, width: int) -> bool:
+        """Tell whether the last live line is for good as far as it goes."""
+        return isinstance(self._block, Code) and self._block.only_grows(self._line, width)
+
     def finish(self, width: int) -> list[Text]:
         """Return the rest; the text ends here."""
         if self._line:
@@ -159,7 +163,7 @@ class Layout:
                 self._after_blank = True
                 return False
             else:
-                block.add(line)
+                block.add(line, width)
             return True
         if isinstance(block, Rows):
             bare = line.lstrip("> ")
@@ -183,7 +187,7 @@ class Layout:
         self._close(width)
         self._begin("code")
         code = Code(self._prefix(), "", "", _CODE_INDENT)
-        code.add(line)
+        code.add(line, width)
         self._block = code
 
     def _special(self, line: str, width: int) -> None:

@@ -50,6 +50,9 @@ class Table:
         """Cells of the longest word of each column."""
         self._measure(self._header)
         self._widths: list[int] | None = None
+        self._shown: list[Text] = []
+        self._shown_for: tuple[int, int] | None = None
+        """Of how many rows and which width."""
         self._is_stacked = False
         """Whether rows that are settled stand as paragraphs: then so do all others."""
 
@@ -66,12 +69,19 @@ class Table:
 
     def lines(self, width: int) -> list[Text]:
         """Return what is to be shown of the rows that are not settled, the header above them if nothing is settled."""
+        if self._shown_for != (len(self._rows), width):  # while a row is being written, those above it stay
+            self._shown_for = len(self._rows), width
+            self._shown = self._lines(width)
+        return self._shown
+
+    def _lines(self, width: int) -> list[Text]:
         if self.stacks(width):
             return self._stack(width)
         return self._draw(self._rows, width) if self._rows or self._widths is None else []
 
     def settle(self, width: int) -> list[Text]:
         """Return the same lines for good, over the whole width: later rows stand alone, in equal columns."""
+        self._shown_for = None
         if self.stacks(width):
             lines = self._stack(width) if self._rows else []
             self._is_stacked, self._rows = self._is_stacked or bool(lines), []

@@ -59,7 +59,7 @@ class MarkdownWriter:
         if not text:
             return
         self.console.hide_live = self._hide
-        if self._region.is_out_of_reach():
+        if self._region.is_out_of_reach() and not self._layout.only_grows(self.console.out.columns):
             self._region.keep(len(self._layout.cut(self._region.columns)))
         settled = self._layout.feed(self._sanitizer.push(text), self.console.out.columns)
         now = self.clock()
