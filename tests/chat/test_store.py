@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 from kept import FULL, talk
 
+from mistral_cli.chat.migrations import STEPS
+from mistral_cli.chat.opening import connect_reading
 from mistral_cli.chat.store import Store, open_store
 from mistral_cli.chat.turn import Turn
 from mistral_cli.errors import SessionNotFoundError, UsageError
@@ -153,7 +155,39 @@ def test_a_store_is_safe_from_turns_without_a_parent_in_it(store: Store) -> None
 
 
 def test_the_database_says_its_version_and_writes_ahead(store: Store) -> None:
-    assert store.read("PRAGMA user_version") == [(1,)]
+    assert store.read("PRAGMA user_version") == [(len(STEPS),)]
     assert store.read("PRAGMA journal_mode") == [("wal",)]
     assert store.read("PRAGMA foreign_keys") == [(1,)]
     assert sqlite3.connect(store.path).execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def test_a_chat_remembers_the_role_that_answers(store: Store) -> None:
+    session = store.new_session("here", role="reviewer")
+    assert (session.role, store.find("here").role) == ("reviewer", "reviewer")
+    store.set_role(session.id, "")
+    assert store.find("here").role == ""
+
+
+def _written_by_the_first_version(path: Path) -> None:
+    database = sqlite3.connect(path)
+    for statement in STEPS[0]:
+        database.execute(statement)
+    database.execute("INSERT INTO sessions VALUES (1, 'old', 'Be brief.', NULL, 'm', '', '', 1)")
+    database.execute("PRAGMA user_version = 1")
+    database.commit()
+    database.close()
+
+
+def test_chats_of_an_older_version_are_taken_over(tmp_path: Path) -> None:
+    _written_by_the_first_version(tmp_path / "chats.db")
+    store = open_store(tmp_path / "chats.db")
+    session = store.find("old")
+    assert (session.system, session.role, session.model) == ("Be brief.", "", "m")
+
+
+def test_chats_of_an_older_version_are_read_where_nothing_can_be_written(tmp_path: Path) -> None:
+    _written_by_the_first_version(tmp_path / "chats.db")
+    before = (tmp_path / "chats.db").read_bytes()
+    store = Store(tmp_path / "chats.db", connect_reading(tmp_path / "chats.db"))
+    assert store.find("old").role == ""
+    assert (tmp_path / "chats.db").read_bytes() == before

@@ -28,6 +28,8 @@ class Keeper:
     """None: nothing is kept."""
     session: Session | None = None
     """The chat in the store, from its first turn on."""
+    role: str = ""
+    """The role that answers in the chat; empty: none."""
     warn: Callable[[str], None] = lambda _text: None
     """Told once that nothing can be kept, and why."""
     _waiting: dict[int, Turn] = field(default_factory=dict)
@@ -61,6 +63,17 @@ class Keeper:
             self._fail(error)
             self.say()
 
+    def take_role(self, name: str) -> None:
+        """Remember the role that answers from now on; empty: none."""
+        self.role = name
+        if self.store is None or self.session is None:
+            return
+        try:
+            self.store.set_role(self.session.id, name)
+        except StoreError as error:
+            self._fail(error)
+            self.say()
+
     def keep_input(self, text: str) -> None:
         """Put what was typed on the disk; a failure waits for ``say``, as the line is still being edited."""
         try:
@@ -90,7 +103,9 @@ class Keeper:
         with store.together():
             for turn in self._waiting.values():
                 if session is None:
-                    session = store.new_session(question=turn.question, system=turn.system, model=turn.record.model)
+                    session = store.new_session(
+                        question=turn.question, system=turn.system, role=self.role, model=turn.record.model
+                    )
                 parent = None if turn.parent is None else stored.get(turn.parent, turn.parent)
                 stored[turn.id] = store.add_turn(session.id, replace(turn, parent=parent)).id
         self.session, self._stored = session, stored

@@ -51,6 +51,7 @@ STEPS: Final = (
         "CREATE TABLE inputs (id INTEGER PRIMARY KEY, text TEXT NOT NULL)",
         "CREATE TABLE taken_over (path TEXT PRIMARY KEY)",
     ),
+    ("ALTER TABLE sessions ADD COLUMN role TEXT NOT NULL DEFAULT ''",),
 )
 
 
@@ -75,8 +76,8 @@ def migrate(database: sqlite3.Connection) -> None:
     check_version(database)
 
 
-def check_version(database: sqlite3.Connection) -> None:
-    """Refuse tables that are newer than this program.
+def check_version(database: sqlite3.Connection) -> bool:
+    """Refuse tables that are newer than this program; tell whether they are as new as it.
 
     Raises:
         StoreError: they are.
@@ -87,6 +88,7 @@ def check_version(database: sqlite3.Connection) -> None:
             f"A newer mistral-cli wrote the chats (their format is {version}, this one knows {len(STEPS)}).",
             "Update mistral-cli; nothing of them was changed.",
         )
+    return version == len(STEPS)
 
 
 def _version(database: sqlite3.Connection) -> int:

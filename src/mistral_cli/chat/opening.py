@@ -71,8 +71,13 @@ def connect_reading(path: Path) -> sqlite3.Connection:
     with told(path):
         location = f"file:{quote(str(path.absolute()))}?mode=ro&immutable=1"
         database = sqlite3.connect(location, uri=True, isolation_level=None)
-        check_version(database)
-        return database
+        if check_version(database):
+            return database
+        newer = sqlite3.connect(":memory:", isolation_level=None)
+        with contextlib.closing(database):
+            database.backup(newer)
+        migrate(newer)
+        return newer
 
 
 def connect_nowhere() -> sqlite3.Connection:

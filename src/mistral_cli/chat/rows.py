@@ -1,4 +1,4 @@
-"""Turns as rows of the store's table, and back. Knows no database."""
+"""Turns and chats as rows of the store's tables, and back. Knows no database."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import zlib
 from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any, Final
 
+from mistral_cli.chat.session import Session
 from mistral_cli.chat.turn import Turn, TurnRecord
 from mistral_cli.contract import TokenInfo
 from mistral_cli.settings.options import well_formed
@@ -51,6 +52,22 @@ def turn_of(identity: int, row: Sequence[Any]) -> Turn:
         tokens=tuple(map(_unpacked, json.loads(zlib.decompress(tokens)))) if tokens else (),
         system=system,
         record=TurnRecord(**known),
+    )
+
+
+def session_of(row: Sequence[Any]) -> Session:
+    """Return the chat whose row is ``row``, the number of its turns last."""
+    identity, name, system, role, leaf, model, created, changed, turns = row
+    return Session(
+        id=identity,
+        name=name,
+        system=system,
+        role=role,
+        leaf=leaf,
+        model=model,
+        created=created,
+        changed=changed,
+        turns=turns,
     )
 
 

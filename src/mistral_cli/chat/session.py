@@ -13,6 +13,8 @@ class Session:
     name: str
     system: str = ""
     """The system prompt of its next question."""
+    role: str = ""
+    """The role that answers; empty: none."""
     leaf: int | None = None
     """The turn where the talk stands."""
     model: str = ""

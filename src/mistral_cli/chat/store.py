@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from mistral_cli.chat.conversation import Conversation
 from mistral_cli.chat.names import LAST, check_name, nearest, title
 from mistral_cli.chat.opening import connect, connect_nowhere, connect_reading, told
-from mistral_cli.chat.rows import COLUMNS, row_of, turn_of
-from mistral_cli.chat.session import Session
+from mistral_cli.chat.rows import COLUMNS, row_of, session_of, turn_of
 from mistral_cli.chat.turn import now
 from mistral_cli.errors import SessionNotFoundError, UsageError
 
@@ -25,11 +24,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from mistral_cli.chat.session import Session
     from mistral_cli.chat.turn import Turn
 
 FILE_NAME: Final = "chats.db"
 """In the folder of our data."""
-_SESSION: Final = """SELECT id, name, system, leaf, model, created, changed,
+_SESSION: Final = """SELECT id, name, system, role, leaf, model, created, changed,
     (SELECT count(*) FROM turns WHERE session = sessions.id) FROM sessions"""
 _NEXT_TOUCH: Final = "(SELECT ifnull(max(touched), 0) + 1 FROM sessions)"
 # The session's own turns, and those of other sessions that they go on from.
@@ -106,7 +106,14 @@ class Store:
     # -- sessions ------------------------------------------------------------------------------------------------
 
     def new_session(
-        self, name: str | None = None, *, question: str = "", system: str = "", model: str = "", leaf: int | None = None
+        self,
+        name: str | None = None,
+        *,
+        question: str = "",
+        system: str = "",
+        role: str = "",
+        model: str = "",
+        leaf: int | None = None,
     ) -> Session:
         """Begin a chat.
 
@@ -114,6 +121,7 @@ class Store:
             name: what it is called; None: by the first words of ``question``, with a number where that is taken.
             question: the first one.
             system: the system prompt.
+            role: the role that answers.
             model: who answers.
             leaf: the turn of another chat that it goes on from, which stays stored once.
 
@@ -123,17 +131,17 @@ class Store:
         if name is not None:
             check_name(name)
         with self.together() as database, _refusing_taken(name):
-            values = (name or self._free_name(title(question)), system, leaf, model, now(), now())
+            values = (name or self._free_name(title(question)), system, role, leaf, model, now(), now())
             cursor = database.execute(
-                "INSERT INTO sessions (name, system, leaf, model, created, changed, touched) "
-                f"VALUES (?, ?, ?, ?, ?, ?, {_NEXT_TOUCH})",
+                "INSERT INTO sessions (name, system, role, leaf, model, created, changed, touched) "
+                f"VALUES (?, ?, ?, ?, ?, ?, ?, {_NEXT_TOUCH})",
                 values,
             )
             return self._session("id = ?", cursor.lastrowid)
 
     def sessions(self) -> list[Session]:
         """Return all chats, the one talked in last at the end."""
-        return [_session_of(row) for row in self.read(f"{_SESSION} ORDER BY touched")]
+        return [session_of(row) for row in self.read(f"{_SESSION} ORDER BY touched")]
 
     def find(self, name: str) -> Session:
         """Return the chat of that name, or the one talked in last.
@@ -147,7 +155,7 @@ class Store:
         else:
             rows = self.read(f"{_SESSION} WHERE name = ?", (check_name(name),))
         if rows:
-            return _session_of(rows[0])
+            return session_of(rows[0])
         if name == LAST:
             raise SessionNotFoundError("There is no chat yet.", "Begin one: mistral chat")
         near = nearest(name, [known for (known,) in self.read("SELECT name FROM sessions")])
@@ -181,6 +189,11 @@ class Store:
         with self.together() as database:
             database.execute("UPDATE sessions SET leaf = ?, system = ? WHERE id = ?", (leaf, system, session_id))
 
+    def set_role(self, session_id: int, role: str) -> None:
+        """Remember the role that answers in a chat from now on."""
+        with self.together() as database:
+            database.execute("UPDATE sessions SET role = ? WHERE id = ?", (role, session_id))
+
     def delete(self, *session_ids: int) -> None:
         """Remove chats and those of their turns that no other chat goes on from, from the disk, too."""
         with self.together() as database:
@@ -212,7 +225,7 @@ class Store:
         return stored
 
     def _session(self, condition: str, value: object) -> Session:
-        return _session_of(self.read(f"{_SESSION} WHERE {condition}", (value,))[0])
+        return session_of(self.read(f"{_SESSION} WHERE {condition}", (value,))[0])
 
     def _free_name(self, name: str) -> str:
         """Return the name, with the lowest number behind it that makes it a new one."""
@@ -228,17 +241,3 @@ def _refusing_taken(name: str | None) -> Iterator[None]:
         yield
     except sqlite3.IntegrityError:
         raise UsageError(f"There is a chat called {name!a:.100} already.", "Choose another name.") from None
-
-
-def _session_of(row: tuple[Any, ...]) -> Session:
-    identity, name, system, leaf, model, created, changed, turns = row
-    return Session(
-        id=identity,
-        name=name,
-        system=system,
-        leaf=leaf,
-        model=model,
-        created=created,
-        changed=changed,
-        turns=turns,
-    )

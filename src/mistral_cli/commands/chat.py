@@ -16,9 +16,10 @@ from mistral_cli.commands.kept_chat import closing_line, open_chat
 from mistral_cli.commands.loading import open_backend, sampling_params
 from mistral_cli.commands.own_model import with_own_model
 from mistral_cli.commands.prompt import Reader, read_system
+from mistral_cli.commands.role import begin_role
 from mistral_cli.commands.script import open_script
 from mistral_cli.commands.start import start
-from mistral_cli.contract import Backend, ModelInfo
+from mistral_cli.contract import Backend, ModelInfo, SamplingParams
 from mistral_cli.errors import UsageError
 from mistral_cli.settings.options import Settings
 from mistral_cli.ui.console import Console
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 def chat(
     ctx: typer.Context,
+    role: asked.RoleOption = None,
     system: asked.SystemOption = None,
     system_file: asked.SystemFileOption = None,
     script: asked.ScriptOption = None,
@@ -94,15 +96,18 @@ def run_chat(
     if settings.system_file == "-":
         raise UsageError("--system-file is `-`, but stdin is where you type.", "Name a file.")
     script = None if settings.script is None else open_script(settings.script, stdin, console)
-    system = read_system(settings, Reader(stdin=stdin, console=console))
     sampling_params(settings, {})
-    keeper, conversation = open_chat(settings, console, system)
-    settings = with_own_model(settings, conversation, console)
+    keeper, conversation = open_chat(settings, console)
+    plain, reader = with_own_model(settings, conversation, console), Reader(stdin=stdin, console=console)
+    settings, conversation = begin_role(plain, keeper, conversation, reader)
     backend = load(settings, console)
     if backend.info.is_base:
         message = f"{backend.info.name} is a base model without a chat template, so it cannot chat."
         raise UsageError(message, "`mistral gen` goes on from a prompt; --chat-template VERSION forces a template.")
-    _talk(settings, console, backend, keeper, conversation, script=script, load=load)
+    before_role = None
+    if keeper.role:
+        before_role = _params(plain, backend), read_system(plain, reader) if plain.resume is None else ""
+    _talk(settings, console, backend, keeper, conversation, before_role=before_role, script=script, load=load)
 
 
 def _refuse_elsewhere(stdin: Stdin, console: Console) -> None:
@@ -126,6 +131,7 @@ def _talk(
     keeper: Keeper,
     conversation: Conversation,
     *,
+    before_role: tuple[SamplingParams, str] | None,
     script: Callable[[], str] | None,
     load: Callable[[Settings, Console], Backend],
 ) -> None:
@@ -138,10 +144,12 @@ def _talk(
     console.notice(banner(backend.info))
     if keeper.session is not None and keeper.session.model not in ("", backend.info.name):
         console.notice(f"{keeper.session.model} answered so far, {backend.info.name} does from here on.")
-    params = sampling_params(settings, backend.defaults)
+    if keeper.role:
+        console.notice(f"{keeper.role} answers, a role: /role none leaves it.")
     repl = Repl(
         backend=backend,
-        params=replace(params, logprobs=None, watchdog=settings.watchdog is not False),
+        params=_params(settings, backend),
+        before_role=before_role,
         console=console,
         read=script or no_line,
         conversation=conversation,
@@ -159,6 +167,11 @@ def _talk(
     finally:
         if keeper.session is not None:
             console.notice(closing_line(keeper.session))
+
+
+def _params(settings: Settings, backend: Backend) -> SamplingParams:
+    params = sampling_params(settings, backend.defaults)
+    return replace(params, logprobs=None, watchdog=settings.watchdog is not False)
 
 
 def _asker(settings: Settings, console: Console) -> Callable[[str], bool] | None:

@@ -96,7 +96,7 @@ def _list(wish: _Wish) -> None:
 
 
 def _object(session: Session) -> dict[str, object]:
-    kept = ("name", "turns", "model", "system", "created", "changed")
+    kept = ("name", "turns", "model", "role", "system", "created", "changed")
     return {name: getattr(session, name) for name in kept}
 
 

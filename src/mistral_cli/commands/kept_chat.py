@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mistral_cli.errors import StoreError
@@ -17,13 +16,12 @@ if TYPE_CHECKING:
     from mistral_cli.chat.session import Session
 
 
-def open_chat(settings: Settings, console: Console, system: str) -> tuple[Keeper, Conversation]:
+def open_chat(settings: Settings, console: Console) -> tuple[Keeper, Conversation]:
     """Return what keeps the chat, and what was said in it before; where nothing can be kept, that is said.
 
     Args:
         settings: ``resume`` and ``store``.
         console: for what goes wrong.
-        system: the system prompt of a new chat; one that was given as a flag holds for a resumed one, too.
 
     Raises:
         UsageError, SessionNotFoundError: no chat has the name to resume.
@@ -33,14 +31,14 @@ def open_chat(settings: Settings, console: Console, system: str) -> tuple[Keeper
     from mistral_cli.chat.keeper import Keeper
 
     if settings.resume is not None:
-        return _resumed(settings, console, system)
+        return _resumed(settings, console)
     if not settings.store:
-        return Keeper(), Conversation(system=system)
+        return Keeper(), Conversation()
     try:
-        return _writing(console), Conversation(system=system)
+        return _writing(console), Conversation()
     except StoreError as error:
         console.warning(f"{error} The chat goes on, but is not kept.")
-        return Keeper(), Conversation(system=system)
+        return Keeper(), Conversation()
 
 
 def opening_line(session: Session, conversation: Conversation) -> str:
@@ -55,7 +53,7 @@ def closing_line(session: Session) -> str:
     return f"Kept as {session.name}. Go on with: mistral chat --resume {shlex.quote(session.name)}"
 
 
-def _resumed(settings: Settings, console: Console, system: str) -> tuple[Keeper, Conversation]:
+def _resumed(settings: Settings, console: Console) -> tuple[Keeper, Conversation]:
     from mistral_cli.chat.keeper import Keeper
     from mistral_cli.chat.store import FILE_NAME, open_to_read
 
@@ -63,9 +61,7 @@ def _resumed(settings: Settings, console: Console, system: str) -> tuple[Keeper,
     store = keeper.store or open_to_read(places().data / FILE_NAME)
     session, conversation = store.load(settings.resume or "")
     console.notice(opening_line(session, conversation))
-    if any(settings.origins.get(name, "").startswith("--") for name in ("system", "system_file")):
-        conversation = replace(conversation, system=system)
-    keeper.session = session if settings.store else None
+    keeper.session, keeper.role = session if settings.store else None, session.role
     return keeper, conversation
 
 

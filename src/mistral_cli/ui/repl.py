@@ -57,6 +57,8 @@ class Repl:
     """Loads another model, by its name."""
     models: Callable[[], Iterable[str]] = tuple
     """Names what ``load`` finds on this disk."""
+    before_role: tuple[SamplingParams, str] | None = None
+    """Parameters and system prompt as they are without the role that answers; None: no role does."""
     place: Beginning | None = None
     """Where ``/back`` rewound the last answer to."""
     attached: list[str] = field(default_factory=list)
@@ -133,6 +135,7 @@ class Repl:
             else:
                 self.send(question_of(line), line)
         except NotSentError:
+            self.draft = self.draft or line
             self.console.notice("(not sent)")
         except MistralError as error:
             if self.is_strict:
@@ -170,7 +173,8 @@ class Repl:
 
     def begin_session(self, conversation: Conversation, session: Session | None = None) -> None:
         """Go on with another chat: a new one, or one that was kept."""
-        self.keeper = Keeper(store=self.keeper.store, session=session, warn=self.keeper.warn)
+        role = self.keeper.role if session is None else session.role
+        self.keeper = Keeper(store=self.keeper.store, session=session, role=role, warn=self.keeper.warn)
         self.overflow.begin()
         self.conversation = conversation
         self.place = None

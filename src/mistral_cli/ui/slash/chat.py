@@ -62,6 +62,7 @@ def _show(repl: Repl, words: str) -> None:
     rows = (
         ("model", f"{info.name}, {form} on {info.device}, by {info.backend}"),
         ("context", f"{info.context:,} tokens, format {info.tokenizer}"),
+        ("role", repl.keeper.role or "none"),
         ("system", repl.conversation.system or "none"),
         ("place", place),
         ("chat", kept),
@@ -120,9 +121,19 @@ def _model(repl: Repl, words: str) -> None:
         info = repl.backend.info
         repl.console.rows(f"{info.name} ({info.path})")
         return
+    use_model(repl, words)
+
+
+def use_model(repl: Repl, name: str) -> None:
+    """Load another model for the next question.
+
+    Raises:
+        UsageError: none can be loaded here, or it cannot chat.
+        MistralError: it is not there, or not sound, or does not fit.
+    """
     if repl.load is None:
         raise UsageError("No other model can be loaded here.", "Leave, and start with --model.")
-    backend = repl.load(words)
+    backend = repl.load(name)
     if backend.info.is_base:
         raise UsageError(f"{backend.info.name} is a base model without a chat template, so it cannot chat.")
     repl.backend = backend

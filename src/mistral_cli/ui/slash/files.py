@@ -120,7 +120,9 @@ def _pipe(repl: Repl, words: str) -> None:
     shell = os.environ.get("SHELL") or "/bin/sh"
     repl.console.clear_status()
     with lines_read():
-        code = subprocess.run([shell, "-c", words], input=text.encode("utf-8", "surrogateescape"), check=False).returncode
+        code = subprocess.run(
+            [shell, "-c", words], input=text.encode("utf-8", "surrogateescape"), check=False
+        ).returncode
     if code:
         raise MistralError(f"The command ended with {code}: {words:.60}")
 

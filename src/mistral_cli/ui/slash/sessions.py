@@ -9,6 +9,7 @@ from mistral_cli.chat.names import check_name
 from mistral_cli.chat.search import search
 from mistral_cli.errors import UsageError
 from mistral_cli.ui.slash.choice import Choice, matching, one_of
+from mistral_cli.ui.slash.roles import go_on_as
 from mistral_cli.ui.slash.row import SlashCommand, excerpt, show_turn, turns_of, unquoted
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ def _open(repl: Repl, words: str) -> None:
         raise UsageError("/open has no name.", "/sessions lists the chats.")
     session, conversation = _store(repl).load(unquoted(words))
     repl.begin_session(conversation, session)
+    go_on_as(repl, session.role)
     path = conversation.path()
     if path:
         show_turn(repl, path[-1])

@@ -6,7 +6,7 @@ import textwrap
 from typing import TYPE_CHECKING
 
 from mistral_cli.errors import UsageError
-from mistral_cli.ui.slash import answers, branches, chat, files, parameters, sessions, steering
+from mistral_cli.ui.slash import answers, branches, chat, files, parameters, roles, sessions, steering
 from mistral_cli.ui.slash.choice import Choice, matching
 from mistral_cli.ui.slash.row import SlashCommand
 
@@ -61,7 +61,10 @@ def _names(_repl: Repl, typed: str) -> list[Choice]:
 
 
 GROUPS: tuple[tuple[str, tuple[SlashCommand, ...]], ...] = (
-    ("This chat", (SlashCommand("/help", "[COMMAND]", "Show the commands.", _help, _names), *chat.COMMANDS)),
+    (
+        "This chat",
+        (SlashCommand("/help", "[COMMAND]", "Show the commands.", _help, _names), *chat.COMMANDS, *roles.COMMANDS),
+    ),
     ("The answer", answers.COMMANDS),
     ("Inside the answer", steering.COMMANDS),
     ("Branches", branches.COMMANDS),
