@@ -7,7 +7,7 @@ memory, and only then the weights.
 from __future__ import annotations
 
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,13 +16,14 @@ import torch
 from mistral_cli.backends.answer import AnswerText, open_answer
 from mistral_cli.backends.generation_config import read_generation_config
 from mistral_cli.backends.many import Request
+from mistral_cli.backends.native_adapters import NativeAdapters
 from mistral_cli.contract import ModelInfo, TokensDone
 from mistral_cli.engine.batch import TokenRequest
 from mistral_cli.engine.compiled import check_compile, compiled_steps
 from mistral_cli.engine.device import choose_device
 from mistral_cli.engine.generate import NativeEngine
 from mistral_cli.engine.plan import Plan, plan_context
-from mistral_cli.engine.plan_rows import ROWS, plan_rows
+from mistral_cli.engine.plan_rows import ROWS, context_of_rows, plan_rows
 from mistral_cli.errors import MistralError, UsageError
 from mistral_cli.model.cache import KINDS, PLAIN
 from mistral_cli.text.template import encode_prompt, encode_words
@@ -35,6 +36,7 @@ from mistral_cli.weights.formats import main_dtype
 from mistral_cli.weights.mapped_tensors import STORED
 from mistral_cli.weights.methods import NONE, choose_method, method_reasons
 from mistral_cli.weights.prequantized import check_asked, stated_scheme
+from mistral_cli.weights.taken_over import held_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -45,9 +47,6 @@ if TYPE_CHECKING:
     from mistral_cli.text.tokenizer import Tokenizer
     from mistral_cli.weights.files import CheckpointFiles
     from mistral_cli.weights.quantized_cache import QuantizedCache
-
-_SIZES_OF = {"fp4": "nf4"}
-"""What checkpoints may be quantized to that we do not quantize to -> what takes as many bytes."""
 
 
 def load_native(  # noqa: PLR0913 (the options of a model)
@@ -104,9 +103,12 @@ def load_native(  # noqa: PLR0913 (the options of a model)
     tokenizer = load_tokenizer(folder, template=template)
     check_vocabulary(tokenizer, args.vocab_size)
     config = read_generation_config(folder)
-    sizes = _SIZES_OF.get(scheme, scheme)
-    tokens = plan_context(args, dtype=number, device=where, asked=context, quantize=sizes, kv=kv)
-    rows = plan_rows(Plan(args=args, dtype=number, device=where, quantize=sizes, kv=kv), tokens, batch)
+    held = held_bytes(files, args, number, where) if own else None
+    plan = Plan(args=args, dtype=number, device=where, quantize=scheme, kv=kv, held=held)
+    tokens = plan_context(plan, context)
+    if batch and context is None:
+        tokens = context_of_rows(plan, tokens, batch)
+    rows = plan_rows(plan, tokens, batch)
     model = load_model(folder, number, where, progress, quantize=NONE if own else scheme, cache=cache)
     model.kv = kv
     engine = NativeEngine(
@@ -160,6 +162,12 @@ class NativeBackend:
     """The sampling parameters that the model's own files ask for."""
     rows: int = ROWS
     """Answers side by side at most: their caches fit into the memory."""
+    adapters: NativeAdapters = field(init=False)
+    """What is on the model beside its own weights."""
+
+    def __post_init__(self) -> None:
+        """Make the shelf of adapters, empty."""
+        self.adapters = NativeAdapters(self.engine)
 
     def count(self, prompt: Prompt, tools: Sequence[Tool] = ()) -> int:
         """Return how many tokens the prompt takes, control tokens included.

@@ -60,7 +60,8 @@ class NativeEngine:
         self._eos = frozenset(eos_ids)
         self._protected = self._eos.union(control_ids)
         self._chunk = chunk
-        self._steps = Steps(model) if steps is None and model.device.type == "cuda" else steps
+        self._prepares = steps is None and model.device.type == "cuda"
+        self._steps = Steps(model) if self._prepares else steps
         self._kept = KeptSequence(model.new_cache(capacity=self._context))
         self._running: Generator[EngineEvent, None, None] | Generator[RowEvent, None, None] | None = None
 
@@ -68,6 +69,17 @@ class NativeEngine:
     def context(self) -> int:
         """Tokens that fit: prompt and answer together."""
         return self._context
+
+    def model_changed(self) -> None:
+        """Forget what was computed with the model as it was, after modules of it were replaced or weighed anew.
+
+        An answer that is under way is ended.
+        """
+        if self._running:
+            self._running.close()
+        self._kept.forget()
+        if self._prepares:
+            self._steps = Steps(self.model)
 
     def generate(
         self, prompt: Sequence[int], params: SamplingParams, *, cancel: Cancel | None = None

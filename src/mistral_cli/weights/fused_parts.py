@@ -18,6 +18,7 @@ from mistral_cli.kernels.linear import PackedLinear
 from mistral_cli.kernels.packing import TYPES
 from mistral_cli.kernels.products import multiply_joined
 from mistral_cli.model import attention, layers
+from mistral_cli.weights.adapters.linear import LoraLinear
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -30,11 +31,29 @@ if TYPE_CHECKING:
 
 
 def project(model: Mistral, hidden: Tensor, *modules: Callable[[Tensor], Tensor]) -> tuple[Tensor, ...]:
-    """Do what ``layers.project`` does, packed layers in one call; others read the model's dtype, as if not fused."""
-    packed = [module for module in modules if isinstance(module, PackedLinear)]
+    """Do what ``layers.project`` does, packed layers in one call; others read the model's dtype, as if not fused.
+
+    What adapters add comes on top of what the packed layers under them give.
+    """
+    bases = [under(module) for module in modules]
+    packed = [base for base in bases if isinstance(base, PackedLinear)]
     if len(packed) < len(modules) or not reads(hidden):
         return layers.project(hidden.to(model.dtype), *modules)
-    return multiply_joined(hidden, packed) if all(map(is_transparent, packed)) else layers.project(hidden, *packed)
+    if not all(map(is_transparent, packed)):
+        return layers.project(hidden, *modules)
+    pairs = zip(modules, multiply_joined(hidden, packed), strict=True)
+    return tuple(_adapted(module, out, hidden) if isinstance(module, LoraLinear) else out for module, out in pairs)
+
+
+def _adapted(layer: LoraLinear, results: Tensor, hidden: Tensor) -> Tensor:
+    """Add what adapters make of ``hidden`` (B, …, inputs), row by row, so that rows stay independent."""
+    each = zip(torch.split(results, 1), torch.split(hidden, 1), strict=True)
+    return torch.cat([layer.added(result, row) for result, row in each])
+
+
+def under(module: Callable[[Tensor], Tensor]) -> object:
+    """Return the layer that adapters were put on, the module itself where there are none or somebody watches it."""
+    return module.base if type(module) is LoraLinear and not is_watched(module) else module
 
 
 def project_apart(model: Mistral, hidden: Tensor, *modules: Callable[[Tensor], Tensor]) -> tuple[Tensor, ...]:

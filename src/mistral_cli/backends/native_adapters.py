@@ -1,0 +1,60 @@
+"""The adapters of our own engine's model: what is cached is forgotten as they come and go. Computes nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mistral_cli.adapting import AdapterInfo
+from mistral_cli.weights.adapters.attached import Adapters
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from mistral_cli.engine.generate import NativeEngine
+    from mistral_cli.weights.adapters.attached import Attached
+
+
+class NativeAdapters:
+    """See ``adapting.Adapters``.
+
+    Args:
+        engine: whose model they are put on.
+    """
+
+    def __init__(self, engine: NativeEngine) -> None:
+        self._engine = engine
+        self._adapters = Adapters(engine.model)
+
+    @property
+    def attached(self) -> tuple[AdapterInfo, ...]:
+        """What is on the model now, in the order in which it was loaded."""
+        return tuple(map(_info, self._adapters.attached))
+
+    def load(self, folder: Path, strength: float = 1.0, *, name: str | None = None) -> AdapterInfo:
+        """Put the adapter in ``folder`` onto the model; see ``adapting.Adapters.load``."""
+        attached = self._adapters.load(folder, strength, name=name)
+        self._engine.model_changed()
+        return _info(attached)
+
+    def scale(self, name: str, strength: float) -> AdapterInfo:
+        """Weigh an adapter anew; see ``adapting.Adapters.scale``."""
+        attached = self._adapters.scale(name, strength)
+        self._engine.model_changed()
+        return _info(attached)
+
+    def off(self, name: str | None = None) -> None:
+        """Take one adapter off the model, all by default."""
+        self._adapters.off(name)
+        self._engine.model_changed()
+
+
+def _info(attached: Attached) -> AdapterInfo:
+    files = attached.files
+    return AdapterInfo(
+        name=attached.name,
+        path=str(files.folder),
+        strength=attached.strength,
+        rank=files.config.rank,
+        parameters=files.parameters,
+        base=files.config.base,
+    )

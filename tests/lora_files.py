@@ -1,0 +1,29 @@
+"""LoRA adapters of random numbers, for tests that need one and do not ask peft."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from safetensors.torch import save_file
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from mistral_cli.model.args import ModelArgs
+
+CONFIG = '{"peft_type": "LORA", "r": 4, "lora_alpha": 16, "target_modules": ["q_proj", "v_proj", "down_proj"]}'
+
+
+def write_adapter(folder: Path, args: ModelArgs) -> Path:
+    """Write an adapter of random numbers for a model of this shape."""
+    generator, tensors = torch.Generator().manual_seed(3), {}
+    for name, shape in args.tensor_shapes().items():
+        if name.endswith(("q_proj.weight", "v_proj.weight", "down_proj.weight")):
+            stem = "base_model.model." + name.removesuffix(".weight")
+            tensors[f"{stem}.lora_A.weight"] = torch.randn(4, shape[1], generator=generator) * 0.1
+            tensors[f"{stem}.lora_B.weight"] = torch.randn(shape[0], 4, generator=generator) * 0.1
+    folder.mkdir()
+    save_file(tensors, folder / "adapter_model.safetensors")
+    (folder / "adapter_config.json").write_text(CONFIG)
+    return folder
