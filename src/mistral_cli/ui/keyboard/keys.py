@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from prompt_toolkit.application import get_app, run_in_terminal
+from prompt_toolkit.completion import CompleteEvent
 from prompt_toolkit.document import Document
 from prompt_toolkit.enums import DEFAULT_BUFFER
 from prompt_toolkit.filters import Condition, emacs_mode, has_completions, has_focus
@@ -103,12 +104,18 @@ def _takes_choice(buffer: Buffer) -> bool:
 
 def _complete(buffer: Buffer) -> None:
     """Complete what can be, or go to the next choice; in prose, indent."""
-    if buffer.complete_state is not None:
-        buffer.complete_next()
-    elif is_asked_for(buffer.document.text_before_cursor):
-        buffer.start_completion(insert_common_part=True)
-    else:
+    if not is_asked_for(buffer.document.text_before_cursor):
         buffer.insert_text(_INDENT)
+        return
+    choices = list(buffer.completer.get_completions(buffer.document, CompleteEvent(completion_requested=True)))
+    if len(choices) == 1:
+        buffer.apply_completion(choices[0])
+        if choices[0].text.endswith(_GOES_ON):
+            buffer.start_completion()
+    elif buffer.complete_state is not None:
+        buffer.complete_next()
+    else:
+        buffer.start_completion(insert_common_part=True)
 
 
 def _empty(buffer: Buffer) -> None:

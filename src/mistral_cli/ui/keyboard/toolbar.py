@@ -103,12 +103,12 @@ def _width(parts: list[tuple[str, tuple[str, ...]]], lengths: list[int]) -> int:
 def _parts(status: Status) -> Iterator[tuple[str, tuple[str, ...]]]:
     """Yield each part's style and its forms, the longest first; the parts that matter most come first."""
     for mode in status.modes:
-        yield "class:toolbar.mode", (mode, mode.partition(":")[0])
+        yield "class:toolbar.mode", (mode, mode, mode.partition(":")[0])
     yield _style(status.part), _gauges(status)
     yield "", _shortened(status.model)
+    yield "", (status.form, status.form, status.form, "")
     yield "", (f"{status.speed:,.1f} tokens/s", f"{status.speed:,.1f} t/s", "") if status.speed else ("",)
     yield "", _shortened(status.chat)
-    yield "", (status.form, status.form, "")
 
 
 def _style(part: float) -> str:
