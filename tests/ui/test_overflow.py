@@ -77,7 +77,7 @@ def test_somebody_is_asked_with_the_numbers_and_one_yes_sends_it() -> None:
     repl = chat(*map(question, range(4)), ask=lambda text: not asked.append(text))
     assert asked == [
         "The context is full: this prompt takes 70 tokens, 8 are kept for the answer, and 64 fit. "
-        "d leaves out turns 1 to 2 (40 tokens) and sends it; any other key does not send it."
+        "Press d to leave out turns 1 to 2 (40 tokens) and send it, any other key not to send it."
     ]
     assert sent(repl) == ["q2", "q3"]
     assert "the prompt goes without turns 1 to 2 (40 tokens)" in err(repl)

@@ -182,7 +182,6 @@ def _asker(settings: Settings, console: Console) -> Callable[[str], bool] | None
         return None
 
     def ask(question: str) -> bool:
-        console.stats(question)
-        return read_key() in ("d", "D")
+        return read_key(lambda: console.stats(question)) in ("d", "D")
 
     return ask

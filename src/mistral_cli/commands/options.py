@@ -55,7 +55,7 @@ KvOption = Annotated[
     typer.Option("--kv", help="Hold keys and values in 8 bits: half the memory of a context.", rich_help_panel=MODEL),
 ]
 DeviceOption = Annotated[
-    str | None, text_flag("--device", panel=MODEL, metavar="NAME", text="auto, cpu, cuda, cuda:1, mps …")
+    str | None, text_flag("--device", panel=MODEL, metavar="DEVICE", text="auto, cpu, cuda, cuda:1, mps …")
 ]
 CompileOption = Annotated[
     bool | None,
@@ -149,7 +149,7 @@ LogprobsOption = Annotated[
         "--logprobs",
         panel=ANSWER,
         metavar="K",
-        text="With --json: log-probabilities of each token and the K likeliest.",
+        text="With --json: log-probabilities of each token and the K likeliest; 5 where no number follows.",
     ),
 ]
 OutputOption = Annotated[
@@ -199,7 +199,7 @@ ResumeOption = Annotated[
     text_flag(
         "--resume",
         panel=ANSWER,
-        metavar="[NAME|last]",
+        metavar="[CHAT|last]",
         text="Go on with a chat (without a name, the last one) and with its own model, unless -m names another.",
     ),
 ]

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
-def read_key() -> str:
-    """Return the next key that is pressed, of a special one how its code begins; empty at the end of input.
+def read_key(ask: Callable[[], None]) -> str:
+    """Return the key that is pressed once ``ask`` has shown the question; empty at the end of input.
 
-    Keys that were pressed before are dropped: they were not meant for this. Ctrl-C is Ctrl-C.
+    Keys that were pressed before are dropped: they were not meant for it. Of a key that sends several bytes (an arrow)
+    none is left behind, and the first is returned. Ctrl-C is Ctrl-C.
 
     Raises:
         KeyboardInterrupt: Ctrl-C.
@@ -17,6 +22,7 @@ def read_key() -> str:
     if sys.platform == "win32":
         import msvcrt
 
+        ask()
         return msvcrt.getwch()
     import termios
 
@@ -25,6 +31,17 @@ def read_key() -> str:
     keys = [*before[:3], before[3] & ~(termios.ECHO | termios.ICANON), *before[4:]]
     termios.tcsetattr(descriptor, termios.TCSAFLUSH, keys)
     try:
-        return os.read(descriptor, 16).decode(errors="replace")[:1]
+        ask()
+        return _read(descriptor)
     finally:
-        termios.tcsetattr(descriptor, termios.TCSAFLUSH, before)
+        termios.tcsetattr(descriptor, termios.TCSANOW, before)
+
+
+def _read(descriptor: int) -> str:
+    import select
+
+    first = os.read(descriptor, 1)
+    if first == b"\x1b" or first >= b"\x80":
+        while select.select([descriptor], [], [], 0)[0] and os.read(descriptor, 16):
+            pass
+    return first.decode(errors="replace")

@@ -77,5 +77,5 @@ class Overflow:
 def _question(drop: Drop, request: Request) -> str:
     return (
         f"The context is full: this prompt takes {drop.needed:,} tokens, {request.room:,} are kept for the answer, "
-        f"and {request.total:,} fit. d leaves out {drop} and sends it; any other key does not send it."
+        f"and {request.total:,} fit. Press d to leave out {drop} and send it, any other key not to send it."
     )
