@@ -102,8 +102,9 @@ def _width(parts: list[tuple[str, tuple[str, ...]]], lengths: list[int]) -> int:
 
 def _parts(status: Status) -> Iterator[tuple[str, tuple[str, ...]]]:
     """Yield each part's style and its forms, the longest first; the parts that matter most come first."""
-    for mode in status.modes:
-        yield "class:toolbar.mode", (mode, mode, mode.partition(":")[0])
+    for number, mode in enumerate(status.modes):
+        short = mode.partition(":")[0]
+        yield "class:toolbar.mode", (mode, mode, short, short, short, "" if number else short)
     yield _style(status.part), _gauges(status)
     yield "", _shortened(status.model)
     yield "", (status.form, status.form, status.form, "")
@@ -120,7 +121,7 @@ def _gauges(status: Status) -> tuple[str, ...]:
     long, short = ("▰" * bar + "▱" * (size - bar) for bar, size in zip(bars, (_GAUGE, _GAUGE // 2), strict=True))
     share = f"{status.part:.0%}"
     count = f"{status.used:,} of {status.total:,}"
-    return f"{long} {count} tokens", f"{long} {count}", f"{long} {share}", f"{short} {share}", share
+    return f"{long} {count} tokens", f"{long} {count}", f"{long} {share}", f"{short} {share}", share, ""
 
 
 def _shortened(name: str) -> tuple[str, ...]:
