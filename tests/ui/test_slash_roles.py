@@ -62,7 +62,7 @@ def test_a_role_loads_its_model_before_anything_is_changed() -> None:
         raise ModelNotFoundError(f"There is no {name}.")
 
     backend = FakeBackend()
-    repl = typed("/role poet", "Hi", backend=backend, load=load)
+    repl = typed("/role poet", "Hi", backend=backend, load=load, check=load)
     assert "There is no muse." in err(repl)
     assert len(backend.prompts[0]) == 1
     muse = FakeBackend(info=FAKE_INFO)

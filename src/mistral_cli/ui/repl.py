@@ -42,6 +42,10 @@ def no_line() -> str:
     raise EOFError
 
 
+def no_objection(_name: str) -> None:
+    """Find nothing wrong with a model."""
+
+
 @dataclass(slots=True, kw_only=True)
 class Repl:
     """One chat. ``read`` returns the next line that was typed, or raises EOFError (Ctrl-D) or KeyboardInterrupt."""
@@ -54,7 +58,11 @@ class Repl:
     keeper: Keeper = field(default_factory=Keeper)
     """Puts each turn on the disk, or nowhere."""
     load: Callable[[str], Backend] | None = None
-    """Loads another model, by its name."""
+    """Loads another model, by its name, into the memory of the one that answered, which nobody holds then."""
+    check: Callable[[str], None] = no_objection
+    """Raises what can be known to be wrong with another model while the one that answers is still loaded."""
+    reload: Callable[[], Backend] | None = None
+    """Loads the model that answered again; by default ``load`` does, by its name."""
     models: Callable[[], Iterable[str]] = tuple
     """Names what ``load`` finds on this disk."""
     before_role: tuple[SamplingParams, str] | None = None

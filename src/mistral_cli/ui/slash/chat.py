@@ -11,6 +11,7 @@ from mistral_cli.errors import UsageError
 from mistral_cli.ui.events import record_line
 from mistral_cli.ui.slash.choice import Choice, matching, one_of
 from mistral_cli.ui.slash.row import SlashCommand, complete_turns, last_turn, show_turn, unquoted, whole_number
+from mistral_cli.ui.swap import swap_model
 from mistral_cli.ui.typed import QUOTES
 
 if TYPE_CHECKING:
@@ -121,24 +122,7 @@ def _model(repl: Repl, words: str) -> None:
         info = repl.backend.info
         repl.console.rows(f"{info.name} ({info.path})")
         return
-    use_model(repl, words)
-
-
-def use_model(repl: Repl, name: str) -> None:
-    """Load another model for the next question.
-
-    Raises:
-        UsageError: none can be loaded here, or it cannot chat.
-        MistralError: it is not there, or not sound, or does not fit.
-    """
-    if repl.load is None:
-        raise UsageError("No other model can be loaded here.", "Leave, and start with --model.")
-    backend = repl.load(name)
-    if backend.info.is_base:
-        raise UsageError(f"{backend.info.name} is a base model without a chat template, so it cannot chat.")
-    repl.backend = backend
-    repl.place = None
-    repl.console.notice(f"{backend.info.name} answers from now on.")
+    swap_model(repl, words)
 
 
 _ON_OFF = (Choice("on", "after each answer"), Choice("off", "only when asked"))

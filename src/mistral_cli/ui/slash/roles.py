@@ -9,9 +9,9 @@ from mistral_cli.errors import UsageError
 from mistral_cli.settings.options import SAMPLING
 from mistral_cli.settings.roles import ROLES, read_role
 from mistral_cli.settings.shelf import NONE
-from mistral_cli.ui.slash.chat import use_model
 from mistral_cli.ui.slash.choice import Choice, matching
 from mistral_cli.ui.slash.row import SlashCommand, unquoted
+from mistral_cli.ui.swap import swap_model
 
 if TYPE_CHECKING:
     from mistral_cli.settings.sheet import Sheet
@@ -48,7 +48,7 @@ def _take(repl: Repl, name: str) -> None:
     role = _read(repl, name)
     model = role.values.get("model")
     if model is not None and model != repl.backend.info.name:
-        use_model(repl, model)
+        swap_model(repl, model)
     plain = repl.before_role[1] if repl.before_role else repl.conversation.system
     _leave(repl)
     _draw_as(repl, role, plain)
