@@ -289,8 +289,29 @@ def test_files_that_are_quantized_already_say_so(capfd: pytest.CaptureFixture[st
     section = {"quant_method": "bitsandbytes", "load_in_4bit": True, "bnb_4bit_quant_type": "nf4"}
     path = tmp_path / "config.json"
     path.write_text(json.dumps(SMALL_CONFIG | {"quantization_config": section}))
-    assert "quantization  nf4: these files are quantized already\n" in mistral(capfd, "show", str(path)).out
-    assert json.loads(mistral(capfd, "show", str(path), "--json").out)["quantization"] == "nf4"
+    said = mistral(capfd, "show", str(path)).out
+    assert "quantization  nf4: these files are quantized already, and are loaded as they are\n" in said
+    assert "--quantize" not in said
+    found = json.loads(mistral(capfd, "show", str(path), "--json").out)
+    assert found["quantization"] == "nf4"
+    assert list(found["memory"]) == ["nf4"]
+
+
+@pytest.mark.parametrize("scheme", ["nf4", "int8"])
+def test_quantized_files_take_what_their_model_takes(
+    capfd: pytest.CaptureFixture[str], tmp_path: Path, scheme: str
+) -> None:
+    import torch
+
+    from mistral_cli.weights.config import read_args
+    from mistral_cli.weights.files import find_files
+    from mistral_cli.weights.taken_over import held_bytes
+
+    folder = tmp_path / "small"
+    assert mistral(capfd, "quantize", "builtin", "--to", scheme, "-o", str(folder), "-q").code == 0
+    files = find_files(folder)
+    held = held_bytes(files, read_args(files.config), torch.bfloat16, torch.device("cpu"))
+    assert json.loads(mistral(capfd, "show", str(folder), "--json").out)["memory"] == {scheme: held}
 
 
 def test_a_large_model_is_quantized_unless_told_otherwise(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -19,11 +19,15 @@ SEVEN = ModelArgs.mistral_7b_v03()
 GB = 10**9
 
 
+def seven(args: ModelArgs = SEVEN, **form: str | int) -> Plan:
+    return Plan(args=args, dtype=torch.bfloat16, device=CPU, **form)  # type: ignore[arg-type]
+
+
 def planned(
     monkeypatch: pytest.MonkeyPatch, free: int, asked: int | None = None, args: ModelArgs = SEVEN, **form: str
 ) -> int:
     monkeypatch.setattr(plan, "host_free", lambda: free)
-    return plan_context(args, dtype=torch.bfloat16, device=CPU, asked=asked, **form)
+    return plan_context(seven(args=args, **form), asked)
 
 
 def test_keys_and_values_in_eight_bits_take_half_the_memory() -> None:
@@ -55,20 +59,20 @@ def test_a_7b_takes_4_gb_in_nf4_its_embeddings_in_bfloat16() -> None:
 
 def test_a_quantized_7b_fits_where_a_whole_one_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plan, "host_free", lambda: 6 * GB)
-    assert plan_context(SEVEN, dtype=torch.bfloat16, device=CPU, asked=4096, quantize="nf4") == 4096
+    assert plan_context(seven(quantize="nf4"), 4096) == 4096
     with pytest.raises(OutOfMemoryError, match="14,496,047,104 for its weights in bfloat16"):
-        plan_context(SEVEN, dtype=torch.bfloat16, device=CPU, asked=4096)
+        plan_context(seven(), 4096)
     monkeypatch.setattr(plan, "host_free", lambda: 3 * GB)
     with pytest.raises(OutOfMemoryError, match="4,048,035,840 for its weights in nf4"):
-        plan_context(SEVEN, dtype=torch.bfloat16, device=CPU, quantize="nf4")
+        plan_context(seven(quantize="nf4"))
 
 
 def test_twice_the_context_fits_where_keys_and_values_take_eight_bits(monkeypatch: pytest.MonkeyPatch) -> None:
     wide = replace(SEVEN, max_position_embeddings=2**20)
     monkeypatch.setattr(plan, "host_free", lambda: 24 * GB)
-    assert plan_context(wide, dtype=torch.bfloat16, device=CPU, asked=80_000, kv="int8") == 80_000
+    assert plan_context(seven(args=wide, kv="int8"), 80_000) == 80_000
     with pytest.raises(OutOfMemoryError):
-        plan_context(wide, dtype=torch.bfloat16, device=CPU, asked=80_000)
+        plan_context(seven(args=wide), 80_000)
 
 
 def test_the_default_context_is_8192_where_it_fits(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,13 +100,25 @@ def test_a_model_that_does_not_fit_is_refused_with_both_numbers(monkeypatch: pyt
     assert caught.value.exit_code == 5
 
 
+def test_weights_that_are_quantized_already_take_what_they_are_known_to_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    held = 5 * GB  # with a head in bfloat16, say
+    own = seven(quantize="nf4", held=held)
+    assert own.needed(512) - own.beside(512) == held > seven(quantize="nf4").weights
+    monkeypatch.setattr(plan, "host_free", lambda: 3 * GB)
+    with pytest.raises(OutOfMemoryError, match="5,000,000,000 for its weights in nf4") as caught:
+        plan_context(own)
+    assert caught.value.hint.startswith("What fits with --kv int8") is False
+
+
 # -- the nearest thing that fits ---------------------------------------------------------------------------------------
 
 
-def refused(monkeypatch: pytest.MonkeyPatch, free: int, args: ModelArgs = SEVEN, **form: object) -> OutOfMemoryError:
+def refused(
+    monkeypatch: pytest.MonkeyPatch, free: int, args: ModelArgs = SEVEN, asked: int | None = None, **form: str
+) -> OutOfMemoryError:
     monkeypatch.setattr(plan, "host_free", lambda: free)
     with pytest.raises(OutOfMemoryError) as caught:
-        plan_context(args, dtype=torch.bfloat16, device=CPU, **form)  # type: ignore[arg-type]
+        plan_context(seven(args=args, **form), asked)
     return caught.value
 
 
@@ -122,7 +138,7 @@ def test_the_largest_context_that_fits_is_named_and_does(monkeypatch: pytest.Mon
 
 
 def test_where_no_context_fits_a_cache_in_8_bits_is_named_if_it_does(monkeypatch: pytest.MonkeyPatch) -> None:
-    free = Plan(args=SEVEN, dtype=torch.bfloat16, device=CPU, quantize="nf4", kv="int8").needed(512)
+    free = seven(quantize="nf4", kv="int8").needed(512)
     error = refused(monkeypatch, free, quantize="nf4")
     assert error.hint == "It fits with --kv int8."
     assert follow(monkeypatch, free, error.hint, quantize="nf4") == 512
@@ -135,7 +151,7 @@ def test_where_the_weights_do_not_fit_their_quantization_is_named(monkeypatch: p
 
 
 def test_a_form_that_needs_fewer_tokens_too_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    free = Plan(args=SEVEN, dtype=torch.bfloat16, device=CPU, quantize="nf4").needed(1000)
+    free = seven(quantize="nf4").needed(1000)
     error = refused(monkeypatch, free, asked=32_768)
     assert error.hint == "It fits with --quantize nf4 --context 512."
     assert follow(monkeypatch, free, error.hint, asked=32_768) == 512

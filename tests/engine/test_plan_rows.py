@@ -7,7 +7,7 @@ import torch
 
 from mistral_cli.engine import plan
 from mistral_cli.engine.plan import Plan, kv_bytes
-from mistral_cli.engine.plan_rows import ROWS, plan_rows
+from mistral_cli.engine.plan_rows import ROWS, context_of_rows, plan_rows
 from mistral_cli.errors import OutOfMemoryError
 from mistral_cli.model.args import ModelArgs
 
@@ -45,3 +45,20 @@ def test_a_cache_in_bytes_makes_room_for_more(monkeypatch: pytest.MonkeyPatch) -
     free(monkeypatch, 4.0)
     small = Plan(args=ARGS, dtype=torch.bfloat16, device=torch.device("cpu"), kv="int8")
     assert plan_rows(small, 4096) > plan_rows(PLAN, 4096)
+
+
+def test_where_nobody_asked_for_a_context_so_many_answers_get_one_that_fits(monkeypatch: pytest.MonkeyPatch) -> None:
+    free(monkeypatch, 3.5)
+    assert context_of_rows(PLAN, 4096, 3) == 4096
+    smaller = context_of_rows(PLAN, 4096, 5)
+    assert 2048 <= smaller < 4096
+    assert plan_rows(PLAN, smaller, 5) == 5
+
+
+def test_more_answers_than_have_room_for_a_small_context_are_refused_as_they_were(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    free(monkeypatch, 3.5)
+    assert context_of_rows(PLAN, 4096, 100) == 4096
+    with pytest.raises(OutOfMemoryError, match="100 answers side by side"):
+        plan_rows(PLAN, 4096, 100)

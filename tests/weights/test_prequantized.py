@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import torch
+from quantized_copies import only, same
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, BitsAndBytesConfig, MistralConfig
 
@@ -18,10 +19,13 @@ from mistral_cli.weights.bitsandbytes_4bit import Linear4bit
 from mistral_cli.weights.bitsandbytes_library import functional
 from mistral_cli.weights.checkpoint import load_model, read_args
 from mistral_cli.weights.files import find_files
+from mistral_cli.weights.taken_over import held_bytes
 from mistral_cli.weights.torch_int8 import Int8Linear
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from mistral_cli.weights.quantized_cache import QuantizedCache
 
 CONFIG = {
     "hidden_size": 128,
@@ -130,3 +134,52 @@ def test_other_quantizations_are_refused_by_name_with_what_to_do(tmp_path: Path)
     with pytest.raises(CheckpointError, match="quantized with GPTQ") as caught:
         load_model(tmp_path / "quantized")
     assert "--quantize nf4" in caught.value.hint
+
+
+# -- kept, counted, left as it is --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kernel", [True, False], ids=["kernel", "none"])
+@pytest.mark.parametrize("form", ["nf4, double", "int8"])
+def test_its_order_for_this_processor_is_kept_like_that_of_what_we_quantize(
+    tmp_path: Path, form: str, kernel: bool, cache: QuantizedCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not kernel:
+        monkeypatch.setattr("mistral_cli.kernels.library._load", lambda: "it was not built")
+    save(tmp_path, **FORMS[form])
+    plain, first = load_model(tmp_path / "quantized"), load_model(tmp_path / "quantized", cache=cache)
+    assert only(cache).name.startswith(f"quantized-{form.split(',')[0]}-cpu-")
+    assert cache.entries()[0].nbytes < 2 * sum(part.nbytes for part in plain.state_dict().values()) + 2**18
+    monkeypatch.setattr("mistral_cli.weights.checkpoint.match_tensors", None)  # a later one looks at the config alone
+    later = load_model(tmp_path / "quantized", "bfloat16", cache=cache)
+    assert same(first, plain)
+    assert same(later, plain)
+    assert torch.equal(later(TOKENS)[0], plain(TOKENS)[0])
+
+
+def test_what_we_do_not_quantize_to_ourselves_is_loaded_anew(tmp_path: Path, cache: QuantizedCache) -> None:
+    save(tmp_path, **FORMS["fp4, double"])
+    assert same(load_model(tmp_path / "quantized", cache=cache), load_model(tmp_path / "quantized"))
+    assert cache.entries() == []
+
+
+@pytest.mark.parametrize("kernel", [True, False], ids=["kernel", "none"])
+@pytest.mark.parametrize("form", FORMS)
+def test_its_bytes_are_known_before_it_is_loaded_its_head_s_among_them(
+    tmp_path: Path, form: str, kernel: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not kernel:
+        monkeypatch.setattr("mistral_cli.kernels.library._load", lambda: "it was not built")
+    save(tmp_path, **FORMS[form])
+    files = find_files(tmp_path / "quantized")
+    counted = held_bytes(files, read_args(files.config), torch.bfloat16, torch.device("cpu"))
+    model = load_model(tmp_path / "quantized")
+    assert type(model.lm_head) is torch.nn.Linear
+    assert counted == sum(part.nbytes for part in model.state_dict().values())
+
+
+@pytest.mark.parametrize("scheme", ["int8", "int4"])
+def test_it_does_not_become_a_copy_in_another_scheme(tmp_path: Path, scheme: str, cache: QuantizedCache) -> None:
+    save(tmp_path, **FORMS["nf4, double"])
+    with pytest.raises(UsageError, match=f"{scheme} cannot be used: these weights are quantized to nf4 already"):
+        load_model(tmp_path / "quantized", quantize=scheme, cache=cache)

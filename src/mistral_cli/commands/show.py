@@ -16,6 +16,7 @@ from mistral_cli.commands.show_facts import (
     as_json,
     kv_cache_bytes,
     memory_needed,
+    memory_of,
     own_scheme,
     read_facts,
     unasked_scheme,
@@ -127,7 +128,7 @@ def _quantization(facts: Facts) -> str:
     """Say what the model is loaded as where nobody asks for anything, and how to ask."""
     own = own_scheme(facts)
     if own:
-        return f"{own}: these files are quantized already"
+        return f"{own}: these files are quantized already, and are loaded as they are"
     scheme = unasked_scheme(facts)
     if scheme == "none":
         return "none unless asked for: --quantize nf4, int8 or int4"
@@ -141,6 +142,6 @@ def _memory(facts: Facts) -> Iterator[tuple[str, str]]:
     per_token = facts.args.kv_bytes_per_token(2)
     yield "KV cache", f"{per_token:,} bytes a token in bfloat16; {size(cache)} for {tokens:,} tokens"
     label = "memory"
-    for dtype, nbytes in memory_needed(facts.args).items():
+    for dtype, nbytes in memory_of(facts).items():
         yield label, f"{dtype:8}  {size(nbytes):>8} of weights, {size(nbytes + cache):>8} with that cache"
         label = ""

@@ -57,6 +57,8 @@ class Facts:
     """Size of the weight files on the disk; 0 for a config alone."""
     tokenizer: TokenizerFacts
     license: str
+    kept: tuple[str, ...] = ()
+    """Where the files are quantized already: the matrices in them that are not."""
 
     @property
     def architecture(self) -> str:
@@ -77,7 +79,7 @@ def read_facts(name: str, path: Path) -> Facts:
 
     args, folder = read_args(path), path if path.is_dir() else path.parent
     files = find_files(folder) if path.is_dir() and any(folder.glob("*.safetensors*")) else None
-    dtype = stated_dtype(find_config(path))
+    dtype, sources = stated_dtype(find_config(path)), {}
     if files is not None:
         sources = match_tensors(read_tensors(files), args, folder)
         word = main_dtype(source.tensor for source in sources.values())
@@ -91,6 +93,7 @@ def read_facts(name: str, path: Path) -> Facts:
         weight_bytes=files.nbytes if files else 0,
         tokenizer=read_tokenizer(folder) if path.is_dir() else TokenizerFacts(problem="this is a config alone"),
         license=find_license(folder) if path.is_dir() else "",
+        kept=tuple(name for name, source in sources.items() if source.quantized is None),
     )
 
 
@@ -136,6 +139,19 @@ def _read_start(path: Path) -> str:
             return file.read(65536).decode("utf-8", "replace").replace("\r\n", "\n")
     except OSError:
         return ""
+
+
+def memory_of(facts: Facts) -> dict[str, int]:
+    """Return the bytes that the weights take in memory on a CPU: quantized already, in that form alone, else in each.
+
+    Of a quantized config without weights the head counts as bitsandbytes leaves it, in 16 bits.
+    """
+    from mistral_cli.weights.quantized_sizes import quantized_size
+
+    own = own_scheme(facts)
+    if own is None:
+        return memory_needed(facts.args)
+    return {own: quantized_size(facts.args, own, facts.kept or ("lm_head.weight",))}
 
 
 def memory_needed(args: ModelArgs) -> dict[str, int]:
@@ -192,7 +208,7 @@ def as_json(facts: Facts) -> Mapping[str, object]:
         "bytes_on_disk": facts.weight_bytes,
         "tokenizer": asdict(facts.tokenizer),
         "license": facts.license or None,
-        "memory": memory_needed(args),
+        "memory": memory_of(facts),
         "quantization": own_scheme(facts) or unasked_scheme(facts),
         "kv_cache": {"tokens": context, "bytes": kv_cache_bytes(args, context)},
     }

@@ -84,10 +84,14 @@ class Plan:
     device: torch.device
     quantize: str = NONE
     kv: str = PLAIN
+    held: int | None = None
+    """Bytes of the weights where they are known: those of a checkpoint that is quantized already."""
 
     @property
     def weights(self) -> int:
         """Bytes of the weights."""
+        if self.held is not None:
+            return self.held
         return weight_bytes(self.args, self.dtype, choose_method(self.quantize, self.device))
 
     def beside(self, context: int) -> int:
@@ -119,16 +123,8 @@ class Plan:
                 yield flags, replace(self, **changed)  # type: ignore[arg-type]
 
 
-def plan_context(
-    args: ModelArgs,
-    *,
-    dtype: torch.dtype,
-    device: torch.device,
-    asked: int | None = None,
-    quantize: str = NONE,
-    kv: str = PLAIN,
-) -> int:
-    """Return the tokens of context to set up, the cache being held as ``kv``.
+def plan_context(plan: Plan, asked: int | None = None) -> int:
+    """Return the tokens of context to set up.
 
     Without ``asked``: the least of what the model was made for, 8,192 and what fits in the free memory.
 
@@ -136,22 +132,21 @@ def plan_context(
         UsageError: more was asked for than the model was made for, or a quantization that nothing computes here.
         OutOfMemoryError: the weights and the cache do not fit; the message holds both numbers, the hint what would fit.
     """
-    most = args.max_position_embeddings
+    most = plan.args.max_position_embeddings
     if asked is not None and not 1 <= asked <= most:
         raise UsageError(f"--context is {asked:,}, but must be 1 to {most:,}, the positions this model was made for.")
-    plan = Plan(args=args, dtype=dtype, device=device, quantize=quantize, kv=kv)
-    free = free_memory(device)
+    free = free_memory(plan.device)
     if asked is None:
         context = plan.largest_context(free, min(most, USUAL_CONTEXT))
         if context >= min(most, LEAST_CONTEXT):
-            return _rounded(context) if context < min(most, USUAL_CONTEXT) else context
+            return rounded(context) if context < min(most, USUAL_CONTEXT) else context
     context = min(most, LEAST_CONTEXT) if asked is None else asked
     if plan.needed(context) <= free:
         return context
     raise _too_large(plan, context, free)
 
 
-def _rounded(context: int) -> int:
+def rounded(context: int) -> int:
     """Return a little less where it is a number nobody asked for: free memory is never the same twice."""
     return max(context // CHUNK * CHUNK, min(context, CHUNK))
 
@@ -167,7 +162,7 @@ def _too_large(plan: Plan, context: int, free: int) -> OutOfMemoryError:
 
 def _nearest(plan: Plan, context: int, free: int) -> str:
     """Say what would fit, the nearest first: fewer tokens, a smaller form, a smaller model."""
-    fewer = _rounded(plan.largest_context(free, context))
+    fewer = rounded(plan.largest_context(free, context))
     least = min(context, LEAST_CONTEXT)
     if fewer >= least:
         return f"It fits with --context {fewer}."
@@ -181,7 +176,8 @@ def _nearest(plan: Plan, context: int, free: int) -> str:
 def _smaller_models(plan: Plan, free: int) -> str:
     """Name the published shapes that fit in the smallest form there is on this device."""
     *_, (flags, smallest) = [("", plan), *plan.alternatives()]
-    fitting = [name for name, shape in _SHAPES.items() if replace(smallest, args=shape()).needed(LEAST_CONTEXT) <= free]
+    others = {name: replace(smallest, args=shape(), held=None) for name, shape in _SHAPES.items()}
+    fitting = [name for name, other in others.items() if other.needed(LEAST_CONTEXT) <= free]
     if not fitting:
         return "Close other programs, or take the built-in model: no published one fits."
     return f"What fits{' with ' + flags if flags else ''}: {', '.join(fitting)}."

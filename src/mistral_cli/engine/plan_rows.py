@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mistral_cli.engine.plan import free_memory, kv_bytes
+from mistral_cli.engine.plan import LEAST_CONTEXT, free_memory, kv_bytes, rounded
 from mistral_cli.errors import OutOfMemoryError
 
 if TYPE_CHECKING:
@@ -12,6 +12,19 @@ if TYPE_CHECKING:
 
 ROWS = 8
 """Answers side by side unless asked otherwise: on a CPU, more are hardly faster together."""
+
+
+def context_of_rows(plan: Plan, context: int, rows: int) -> int:
+    """Return up to ``context`` tokens for each of so many answers, fewer where the memory is too small.
+
+    Where not even a small context fits for each, it is ``context`` itself, which ``plan_rows`` then refuses.
+    """
+    room, low, high = free_memory(plan.device), 0, context
+    while low < high:
+        middle = (low + high + 1) // 2
+        needed = plan.needed(middle) + (rows - 1) * _row_bytes(plan, middle)
+        low, high = (middle, high) if needed <= room else (low, middle - 1)
+    return rounded(low) if min(context, LEAST_CONTEXT) <= low < context else context
 
 
 def plan_rows(plan: Plan, context: int, asked: int | None = None) -> int:
@@ -26,7 +39,7 @@ def plan_rows(plan: Plan, context: int, asked: int | None = None) -> int:
         OutOfMemoryError: so many were asked for as do not fit; the message holds both numbers, the hint what would.
     """
     free, needed = free_memory(plan.device), plan.needed(context)
-    each = kv_bytes(plan.args, context, plan.dtype, plan.kv) + plan.args.vocab_size * 4  # a row of logits
+    each = _row_bytes(plan, context)
     fits = 1 + max(0, free - needed) // each
     if asked is None:
         return min(ROWS, fits)
@@ -37,3 +50,7 @@ def plan_rows(plan: Plan, context: int, asked: int | None = None) -> int:
             f"It fits with --batch {fits}, or with a lower --context.",
         )
     return asked
+
+
+def _row_bytes(plan: Plan, context: int) -> int:
+    return kv_bytes(plan.args, context, plan.dtype, plan.kv) + plan.args.vocab_size * 4  # a row of logits

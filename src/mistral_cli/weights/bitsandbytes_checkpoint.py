@@ -44,14 +44,35 @@ def take_over(
     return bitsandbytes_tiles.from_blocks(plain) if _fits_tiles(layer, shape, device) else plain
 
 
+def taken_bytes(layer: Quantized, shape: tuple[int, int], device: torch.device) -> int:
+    """Return the bytes of what ``take_over`` returns, with scales in 16 bits where they are of the model's dtype."""
+    outputs, inputs = shape
+    if layer.kind == INT8:
+        return torch_int8.nbytes(*shape) if _is_torchs(shape, device) else outputs * (inputs + 4)
+    if _is_ours(layer, shape, device):
+        return packing.packed_bytes(*shape)
+    if _fits_tiles(layer, shape, device):
+        return bitsandbytes_tiles.nbytes(*shape)
+    return -(-outputs * inputs // 2) + 4 * -(-outputs * inputs // layer.block)
+
+
+def is_usual(layer: Quantized) -> bool:
+    """Tell whether it is in a form that we quantize to ourselves, so that the same layers compute it."""
+    return layer.kind == INT8 or (layer.kind, layer.block) == (NF4.name, GROUP)
+
+
 def _is_ours(layer: Quantized, shape: tuple[int, int], device: torch.device) -> bool:
-    fits = device.type == "cpu" and (layer.kind, layer.block) == (NF4.name, GROUP) and kernel_linear.supports(*shape)
+    fits = device.type == "cpu" and is_usual(layer) and kernel_linear.supports(*shape)
     return fits and kernel_linear.unavailable(device) is None
 
 
 def _fits_tiles(layer: Quantized, shape: tuple[int, int], device: torch.device) -> bool:
-    fits = device.type == "cpu" and (layer.kind, layer.block) == ("nf4", bitsandbytes_4bit.BLOCK)
+    fits = device.type == "cpu" and is_usual(layer)
     return fits and bitsandbytes_tiles.supports(*shape) and bitsandbytes_tiles.unavailable(device) is None
+
+
+def _is_torchs(shape: tuple[int, int], device: torch.device) -> bool:
+    return device.type == "cpu" and torch_int8.supports(*shape) and torch_int8.unavailable(device) is None
 
 
 def _scales(layer: Quantized, parts: Mapping[str, Tensor]) -> Tensor:
@@ -66,7 +87,7 @@ def _eight_bits(
     parts: Mapping[str, Tensor], shape: tuple[int, int], device: torch.device, dtype: torch.dtype
 ) -> nn.Module:
     codes, absmax = parts["weight"].to(device, copy=True), parts["SCB"].to(device, torch.float32, copy=True)
-    if device.type == "cpu" and torch_int8.supports(*shape) and torch_int8.unavailable(device) is None:
+    if _is_torchs(shape, device):
         scales = (absmax / 127).to(dtype if dtype in torch_int8.DTYPES else torch.float32)
         return torch_int8.Int8Linear(shape, {"codes": codes, "scales": scales})
     return Linear8bit(shape, {"codes": codes, "absmax": absmax})

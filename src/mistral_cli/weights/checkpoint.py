@@ -22,9 +22,11 @@ from mistral_cli.weights.formats import EMBEDDING, LM_HEAD, main_dtype, match_te
 from mistral_cli.weights.fuse import fuse
 from mistral_cli.weights.mapped_tensors import STORED, filled, map_file, readable, stored_tensor, stream
 from mistral_cli.weights.methods import NONE, choose_method
-from mistral_cli.weights.quantize import quantizable
+from mistral_cli.weights.prequantized import check_asked, stated_scheme
+from mistral_cli.weights.quantize import quantizable, quantized_bytes
 from mistral_cli.weights.quantized_cache import NotKeptError
 from mistral_cli.weights.quantized_model import Form, keep, mapped
+from mistral_cli.weights.taken_over import bytes_of, can_hold, method_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -104,20 +106,23 @@ def keep_model(
             to be quantized.
     """
     reading = _Reading.of(path, dtype, device, quantize, progress)
-    if reading.form is None:
-        raise UsageError(f"--quantize {quantize} makes no copy of {path}.", "Leave it as it is.")
-    return keep(cache, reading.files, reading.form, reading.parts)
+    stored = keep(cache, reading.files, reading.form, reading) if reading.form else None
+    if stored is None:
+        raise UsageError(f"Nothing of {path} would be kept: it is loaded as it is.", "Leave it so.")
+    return stored
 
 
 def _kept_parts(reading: _Reading, cache: QuantizedCache | None) -> Iterator[Part] | None:
     """Return the parts as they are kept; None where nothing is to be kept, or can be, which the cache's owner hears."""
-    if cache is None or reading.form is None:
+    form = reading.form
+    if cache is None or form is None:
         return None
     try:
-        return mapped(keep(cache, reading.files, reading.form, reading.parts), reading.form)
+        stored = keep(cache, reading.files, form, reading)
     except NotKeptError as error:
         cache.warn(str(error))
         return None
+    return mapped(stored, form) if stored else None
 
 
 def _dtype(dtype: torch.dtype | str | None) -> torch.dtype | None:
@@ -140,6 +145,9 @@ class _Reading:
     files: CheckpointFiles
     args: ModelArgs
     method: Method | None
+    """How we quantize it."""
+    own: str | None
+    """What it is quantized to already."""
     dtype: torch.dtype
     device: torch.device
     progress: Callable[[int, int], None] | None
@@ -154,10 +162,14 @@ class _Reading:
         progress: Callable[[int, int], None] | None,
     ) -> _Reading:
         method, files = choose_method(scheme, device), find_files(path)
+        own = stated_scheme(files.config)
+        if own and method:
+            check_asked(scheme, own)
         return cls(
             files=files,
             args=read_args(files.config),
-            method=method,
+            method=None if own else method,
+            own=own,
             dtype=dtype or _main_dtype(files),
             device=device,
             progress=progress,
@@ -165,10 +177,22 @@ class _Reading:
 
     @property
     def form(self) -> Form | None:
-        """What is kept of it; None where nothing is quantized."""
-        if self.method is None:
+        """What is kept of it; None where nothing is quantized, or was in a way that is kept."""
+        method = method_of(self.own, self.device) if self.own else self.method
+        if method is None:
             return None
-        return Form(args=self.args, method=self.method, dtype=self.dtype, device=self.device)
+        return Form(args=self.args, method=method, dtype=self.dtype, device=self.device)
+
+    def can_be_kept(self) -> bool:
+        """Tell whether ``form`` can hold all layers: where they were quantized already, their parts have to be seen."""
+        form = self.form
+        return form is not None and (self.own is None or can_hold(form.method, self._sources(), self.args))
+
+    def nbytes(self) -> int:
+        """Return what the parts take, as they are held."""
+        if self.method:
+            return quantized_bytes(self.args, self.dtype, self.method)
+        return bytes_of(self._sources(), self.args, self.dtype, self.device)
 
     def parts(self) -> Iterator[tuple[str, Tensor | nn.Module]]:
         """Yield each tensor of the model by its name, and each quantized layer by its own; made as they are asked for.

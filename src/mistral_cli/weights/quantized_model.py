@@ -8,18 +8,18 @@ tensors are the file's pages, which the system reads on demand, shares between p
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from mistral_cli.weights.mapped_tensors import TYPES, map_file, stored_tensor
-from mistral_cli.weights.quantize import quantizable, quantized_bytes
+from mistral_cli.weights.quantize import quantizable
 from mistral_cli.weights.quantized_cache import NotKeptError, QuantizedCache, model_name
 from mistral_cli.weights.quantized_file import ALIGNMENT, identify
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from mistral_cli.model.args import ModelArgs
     from mistral_cli.weights.files import CheckpointFiles
@@ -46,17 +46,35 @@ class Form:
     device: torch.device
 
 
-def keep(cache: QuantizedCache, files: CheckpointFiles, form: Form, read: Callable[[], Iterator[Part]]) -> Stored:
-    """Return the copy of a quantized model; one that is not there yet is made of what ``read`` gives, and written.
+class Made(Protocol):
+    """A model that is quantized part by part."""
+
+    def parts(self) -> Iterator[Part]:
+        """Yield the parts, each made as it is asked for."""
+        ...
+
+    def nbytes(self) -> int:
+        """Return the bytes of all."""
+        ...
+
+    def can_be_kept(self) -> bool:
+        """Tell whether all its quantized layers are of the form's method."""
+        ...
+
+
+def keep(cache: QuantizedCache, files: CheckpointFiles, form: Form, made: Made) -> Stored | None:
+    """Return the copy of a quantized model, made and written if it is not there yet; None where none can be.
 
     Raises:
         NotKeptError: it is not there, and cannot be written.
-        CheckpointError, OutOfMemoryError: as ``read`` does.
+        CheckpointError, OutOfMemoryError: as ``made`` does.
     """
     identity, model = _identity(files, form), model_name(files.config.parent)
     stored = _find(cache, model, identity, form)
+    if stored is None and not made.can_be_kept():
+        return None
     if stored is None:
-        _write(cache, model, identity, form, read)
+        _write(cache, model, identity, form, made)
         stored = _find(cache, model, identity, form)
     if stored is None:
         raise NotKeptError(f"The quantized weights of {model} were removed from {cache.folder} again.", "Try it again.")
@@ -78,18 +96,16 @@ def _find(cache: QuantizedCache, model: str, identity: Identity, form: Form) -> 
     return stored if all(name in held or name.removesuffix(".weight") in held for name in needed) else None
 
 
-def _write(
-    cache: QuantizedCache, model: str, identity: Identity, form: Form, read: Callable[[], Iterator[Part]]
-) -> None:
+def _write(cache: QuantizedCache, model: str, identity: Identity, form: Form, made: Made) -> None:
     """Make the model part by part and write each: memory holds one at a time, the rest is the file's.
 
     Raises:
         NotKeptError: there is no room, or the cache cannot be written to.
     """
     count = len(form.args.tensor_shapes())
-    nbytes = quantized_bytes(form.args, form.dtype, form.method) + 4 * ALIGNMENT * count
+    nbytes = made.nbytes() + 4 * ALIGNMENT * count
     with cache.writing(model, identity, tensors=count, nbytes=nbytes) as writer:
-        for name, part in read():
+        for name, part in made.parts():
             if isinstance(part, Tensor):
                 _add(writer, name, part)
             else:

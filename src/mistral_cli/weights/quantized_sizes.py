@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from mistral_cli.kernels.schemes import BLOCK, GROUP
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from mistral_cli.model.args import ModelArgs
 
@@ -41,17 +41,30 @@ def _eight_bits(outputs: int, inputs: int) -> int | None:
     return outputs * inputs + _SIXTEEN_BITS * outputs
 
 
-_BYTES: dict[str, Callable[[int, int], int | None]] = {"int8": _eight_bits, "nf4": _four_bits}
+def _four_bits_as_they_come(outputs: int, inputs: int) -> int | None:
+    """Half a byte a number and a scale in 32 bits for 64 of them (``weights/bitsandbytes_4bit.py``)."""
+    return -(-outputs * inputs // 2) + 4 * -(-outputs * inputs // GROUP)
+
+
+_BYTES: dict[str, Callable[[int, int], int | None]] = {
+    "int8": _eight_bits,
+    "nf4": _four_bits,
+    "fp4": _four_bits_as_they_come,
+}
 """Scheme -> the bytes of a matrix of (outputs, inputs); None where it stays as it is."""
 
-SIZED = tuple(_BYTES)
-"""The schemes that can be counted, the largest first; ``int4`` takes what ``nf4`` does."""
+SIZED = ("int8", "nf4")
+"""The schemes that we quantize to and can be counted, the largest first; ``int4`` takes what ``nf4`` does."""
 
 
-def quantized_size(args: ModelArgs, scheme: str) -> int:
-    """Return the bytes of all weights on a CPU, quantized where they can be and 16 bits a number where not."""
+def quantized_size(args: ModelArgs, scheme: str, kept: Collection[str] = ()) -> int:
+    """Return the bytes of all weights on a CPU, quantized where they can be and 16 bits a number where not.
+
+    ``kept`` are the names of tensors that stay as they are, whatever their shape.
+    """
     total = 0
     for name, shape in args.tensor_shapes().items():
-        packed = _BYTES[scheme](shape[0], shape[1]) if is_matrix_to_quantize(name, shape) else None
+        can_be = is_matrix_to_quantize(name, shape) and name not in kept
+        packed = _BYTES[scheme](shape[0], shape[1]) if can_be else None
         total += _SIXTEEN_BITS * math.prod(shape) if packed is None else packed
     return total
