@@ -70,6 +70,8 @@ class FakeBackend:
     before_piece: Callable[[int, Cancel | None], None] = lambda _number, _cancel: None
     prompts: list[Prompt] = field(default_factory=list)
     params: list[SamplingParams] = field(default_factory=list)
+    ends: Reason | None = None
+    """Why its answers end; None: because they do, or are cut."""
     pieces_said: int = 0
     was_closed: bool = False
     chosen: dict[int, str] = field(default_factory=dict)
@@ -95,9 +97,10 @@ class FakeBackend:
             yield TextDelta(owed)
         pieces = self._pieces()
         room = min(params.max_tokens or self.info.context, self.info.context - size)
-        is_cut, pieces = len(pieces) >= room, pieces[:room]
+        reason: Reason = self.ends or ("length" if len(pieces) >= room else "stop")
+        pieces = pieces[:room]
         try:
-            yield from self._say(pieces, size, params, cancel, owed, "length" if is_cut else "stop")
+            yield from self._say(pieces, size, params, cancel, owed, reason)
         except GeneratorExit:
             self.was_closed = True
             raise

@@ -7,10 +7,12 @@ from dataclasses import replace
 import pytest
 from chats import answers, err, out, typed
 
-from fakes import FAKE_INFO, FakeBackend
+from fakes import FAKE_INFO, FakeBackend, fake_console
 from mistral_cli.chat.conversation import Conversation
+from mistral_cli.contract import SamplingParams
 from mistral_cli.errors import ContextError
 from mistral_cli.ui.overflow import Overflow
+from mistral_cli.ui.repl import Repl
 
 ANSWER = "one two three four five six seven eight nine ten"
 """Ten tokens; with a question of ten a turn takes twenty of the context of 64."""
@@ -40,6 +42,23 @@ def test_drop_oldest_leaves_out_whole_turns_and_says_which_and_what_that_frees()
     assert sent(repl) == ["q2", "q3"]
     assert "The context is full: the prompt goes without turns 1 to 2 (40 tokens). The chat keeps" in err(repl)
     assert len(answers(repl)) == 4
+
+
+def test_it_is_said_to_the_quiet_too() -> None:
+    backend = FakeBackend(answers=[ANSWER])
+    left = iter(map(question, range(4)))
+
+    def read() -> str:
+        line = next(left, None)
+        if line is None:
+            raise EOFError
+        return line
+
+    console, overflow = fake_console(quiet=True), Overflow(policy="drop-oldest")
+    Repl(backend=backend, params=SamplingParams(), console=console, read=read, overflow=overflow).run()
+    assert console.err.file.text == (
+        "The context is full: the prompt goes without turns 1 to 2 (40 tokens). The chat keeps what was said.\n"
+    )
 
 
 def test_what_was_left_out_stays_so_without_another_word() -> None:

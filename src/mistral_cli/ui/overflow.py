@@ -55,7 +55,8 @@ class Overflow:
                 raise refusal(drop, request)
             if not self.ask(_question(drop, request)):
                 raise NotSentError("The question was not sent.")
-        console.notice(f"The context is full: the prompt goes without {drop}. The chat keeps what was said.")
+        # quiet or not: a prompt is never cut without a word
+        console.stats(f"The context is full: the prompt goes without {drop}. The chat keeps what was said.")
         return drop.last
 
     def warn(self, done: Done, context: int, console: Console) -> None:
