@@ -2,7 +2,7 @@
 
 Run as ``python program.py '{"command": "gen", "answers": […], "gate": PATH, "flags": {…}}'``. With a ``gate``, the
 back end waits before piece ``gate_at`` (the second) until that file exists, or Ctrl-C comes; with an ``error`` (the
-name of a class) that is what it raises.
+name of a class) that is what it raises. ``context`` is how many words fit (64), ``alternatives`` what else was likely.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -43,8 +44,11 @@ def wait_at(gate: Path, before: int, number: int, cancel: Cancel | None) -> None
 def job(spec: dict, invocation: Invocation) -> int:
     settings = load_settings(spec.get("flags", {}))
     console = invocation.console = Console.open(choice=settings.color, quiet=settings.quiet)
+    info = BASE_INFO if spec.get("is_base") else FAKE_INFO
     backend = FakeBackend(
-        answers=spec.get("answers", ["Hello there, friend."]), info=BASE_INFO if spec.get("is_base") else FAKE_INFO
+        answers=spec.get("answers", ["Hello there, friend."]),
+        info=replace(info, context=spec.get("context", info.context)),
+        alternatives=spec.get("alternatives", ()),
     )
     if "error" in spec:
         backend.error = getattr(errors, spec["error"])("It broke.")

@@ -55,4 +55,4 @@ def test_a_signal_is_128_and_its_number(name: str, code: int, tmp_path) -> None:
 
 def test_a_closed_pipe_is_141() -> None:
     script = '"$@" | head -1 >/dev/null; echo ${PIPESTATUS[0]}'
-    assert _seen_by_a_shell(script, fake(answers=["line\n " * 10_000])) == (b"141\n", b"")
+    assert _seen_by_a_shell(script, fake(answers=["line\n " * 10_000], context=20_000)) == (b"141\n", b"")

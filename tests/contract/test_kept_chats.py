@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from processes import fake, wait_until
-from test_terminal import CTRL_C, READY, gate, open_terminal  # noqa: F401 (fixtures)
+from terminals import CTRL_C, READY
 
 from mistral_cli.chat.inputs import inputs
 from mistral_cli.chat.store import open_to_read
@@ -29,7 +29,7 @@ def _last() -> Conversation:
     return _store().load("last")[1]
 
 
-def test_what_was_answered_outlives_a_kill_in_the_next_answer_and_is_resumed(open_terminal, gate: Path) -> None:  # noqa: F811
+def test_what_was_answered_outlives_a_kill_in_the_next_answer_and_is_resumed(open_terminal, gate: Path) -> None:
     terminal = open_terminal(fake("chat", answers=["First.", "Second is cut."], gate=str(gate)))
     terminal.ask("one thing")
     terminal.expect("First.\r\n")
@@ -50,7 +50,7 @@ def test_what_was_answered_outlives_a_kill_in_the_next_answer_and_is_resumed(ope
 
 
 @pytest.mark.parametrize("how", ["SIGTERM", "SIGHUP", "Ctrl-C"])
-def test_an_answer_that_is_cut_short_is_kept_with_its_mark(open_terminal, gate: Path, how: str) -> None:  # noqa: F811
+def test_an_answer_that_is_cut_short_is_kept_with_its_mark(open_terminal, gate: Path, how: str) -> None:
     terminal = open_terminal(fake("chat", answers=["One two three."], gate=str(gate)))
     terminal.ask("one")
     terminal.expect("One ")
@@ -63,7 +63,7 @@ def test_an_answer_that_is_cut_short_is_kept_with_its_mark(open_terminal, gate: 
     assert [(turn.answer, turn.reason) for turn in _last().path()] == [("One ", "cancelled")]
 
 
-def test_two_terminals_keep_their_chats_side_by_side(open_terminal) -> None:  # noqa: F811
+def test_two_terminals_keep_their_chats_side_by_side(open_terminal) -> None:
     terminals = [open_terminal(fake("chat", answers=["Noted."])) for _ in range(2)]
     for number in range(3):
         for name, terminal in zip("ab", terminals, strict=True):
@@ -77,7 +77,7 @@ def test_two_terminals_keep_their_chats_side_by_side(open_terminal) -> None:  # 
         assert [turn.question for turn in path] == [f"{name} {number}" for number in range(3)]
 
 
-def test_a_private_chat_leaves_no_trace(open_terminal) -> None:  # noqa: F811
+def test_a_private_chat_leaves_no_trace(open_terminal) -> None:
     terminal = open_terminal(fake("chat", flags={"store": False}))
     terminal.ask("a secret")
     terminal.expect("Hello there, friend.")
@@ -89,12 +89,12 @@ def test_a_private_chat_leaves_no_trace(open_terminal) -> None:  # noqa: F811
 
 
 @pytest.mark.parametrize(("name", "code"), [("nothing", 3), ("../../x", 2), ("CON", 2), ("x" * 300, 2), ("-rf", 2)])
-def test_a_chat_that_is_not_there_cannot_be_resumed(open_terminal, name: str, code: int) -> None:  # noqa: F811
+def test_a_chat_that_is_not_there_cannot_be_resumed(open_terminal, name: str, code: int) -> None:
     terminal = open_terminal(fake("chat", flags={"resume": name}))
     assert terminal.end() == code
 
 
-def test_a_damaged_store_is_put_aside_and_the_chat_goes_on(open_terminal) -> None:  # noqa: F811
+def test_a_damaged_store_is_put_aside_and_the_chat_goes_on(open_terminal) -> None:
     home = Path(os.environ["MISTRAL_CLI_HOME"])
     home.mkdir(parents=True)
     (home / "chats.db").write_bytes(b"no database " * 1000)

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import re
-import shlex
-import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
-from processes import environment, fake, wait_until
+from processes import fake
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 pytestmark = [pytest.mark.pty, pytest.mark.tmux]
@@ -23,54 +20,9 @@ PROSE = "\n\n".join(
 CODE = "".join(f"    variable{number} = function{number}('text{number}')\n" for number in range(30))
 ROWS = "".join(f"| row{number} | value{number} |\n" for number in range(12))
 TABLE = f"| name | value |\n|---|---|\n{ROWS}"
+LONG = 10_000
+"""Tokens of a context that no answer here fills."""
 ANSWER = f"# Heading\n\n{PROSE}\n\n```python\n{CODE}```\n\n- item1\n- item2\n\n{TABLE}\nThe end.\n"
-
-
-class Tmux:
-    """One tmux window with a program in it."""
-
-    def __init__(self, folder: Path, command: list[str], columns: int, rows: int) -> None:
-        self.socket = folder / "tmux"
-        size = ["-x", str(columns), "-y", str(rows)]
-        self.call("-f", "/dev/null", "new-session", "-d", *size, shlex.join(command))
-
-    def call(self, *arguments: str) -> str:
-        run = subprocess.run(
-            ["tmux", "-S", str(self.socket), *arguments],
-            capture_output=True,
-            check=True,
-            text=True,
-            env=environment(TMUX=None, TERM="xterm-256color", LC_ALL="C.UTF-8"),
-        )
-        return run.stdout
-
-    def seen(self) -> str:
-        """Return all that the window shows and what scrolled out of it, lines that it wrapped joined."""
-        return self.call("capture-pane", "-p", "-J", "-S", "-")
-
-    def wait_for(self, text: str) -> None:
-        wait_until(lambda: text in self.seen())
-
-    def type(self, *keys: str) -> None:
-        self.call("send-keys", *keys)
-
-    def resize(self, columns: int, rows: int) -> None:
-        self.call("resize-window", "-x", str(columns), "-y", str(rows))
-        wait_until(lambda: self.call("display", "-p", "#{pane_width}").strip() == str(columns))
-
-
-@pytest.fixture
-def open_tmux(tmp_path: Path) -> Iterator[Callable[..., Tmux]]:
-    opened: list[Tmux] = []
-
-    def start(command: list[str], *, columns: int = 80, rows: int = 24) -> Tmux:
-        opened.append(Tmux(tmp_path, command, columns, rows))
-        opened[-1].wait_for("> ")
-        return opened[-1]
-
-    yield start
-    for tmux in opened:
-        tmux.call("kill-server")
 
 
 def _pieces(text: str) -> list[str]:
@@ -89,7 +41,7 @@ def _said(seen: str) -> list[str]:
 
 @pytest.mark.parametrize("columns", [80, 40])
 def test_an_answer_taller_than_the_screen_is_whole_above_it(open_tmux, columns: int) -> None:
-    tmux = open_tmux(fake("chat", answers=[_pieces(ANSWER)]), columns=columns, rows=12)
+    tmux = open_tmux(fake("chat", answers=[_pieces(ANSWER)], context=LONG), columns=columns, rows=12)
     tmux.type("question", "Enter")
     tmux.wait_for("The end.")
     assert _said(tmux.seen()) == _words(ANSWER)
@@ -100,7 +52,7 @@ def test_an_answer_taller_than_the_screen_is_whole_above_it(open_tmux, columns: 
 def test_a_resize_in_the_middle_loses_and_doubles_nothing(open_tmux, tmp_path: Path, until: str, size) -> None:
     pieces, gate = _pieces(ANSWER), tmp_path / "gate"
     stop = next(number for number in range(len(pieces)) if f"{until}" in "".join(pieces[:number]))
-    tmux = open_tmux(fake("chat", answers=[pieces], gate=str(gate), gate_at=stop))
+    tmux = open_tmux(fake("chat", answers=[pieces], context=LONG, gate=str(gate), gate_at=stop))
     tmux.type("question", "Enter")
     tmux.wait_for("item2" if until == "row7" else until)  # a tall table is not drawn at every word
     tmux.resize(*size)
@@ -123,7 +75,7 @@ def test_ctrl_c_leaves_what_was_said_and_a_clean_line(open_tmux, tmp_path: Path)
 
 
 def test_plain_text_is_wrapped_at_words_as_it_is(open_tmux) -> None:
-    tmux = open_tmux(fake("chat", answers=[_pieces(PROSE)], flags={"plain": True}), columns=40)
+    tmux = open_tmux(fake("chat", answers=[_pieces(PROSE)], context=LONG, flags={"plain": True}), columns=40)
     tmux.type("question", "Enter")
     tmux.wait_for("`codegamma`")
     lines = tmux.call("capture-pane", "-p", "-S", "-").split("> question\n")[1].split("\n")

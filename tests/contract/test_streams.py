@@ -36,7 +36,7 @@ def test_the_first_words_are_there_while_the_rest_is_computed(tmp_path: Path) ->
 
 def test_a_pipe_closed_by_its_reader_ends_it_within_one_token(tmp_path: Path) -> None:
     gate = tmp_path / "gate"
-    command = fake(gate=str(gate), answers=["word " * 1000])
+    command = fake(gate=str(gate), answers=["word " * 1000], context=2000)
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL) as process:
         assert process.stdout is not None
         assert process.stderr is not None
@@ -48,7 +48,7 @@ def test_a_pipe_closed_by_its_reader_ends_it_within_one_token(tmp_path: Path) ->
 
 
 def test_a_reader_that_never_reads_ends_it_too() -> None:
-    shell = run(["bash", "-c", '"$@" | true; exit ${PIPESTATUS[0]}', "bash", *fake(answers=["word " * 1000])])
+    shell = run(["bash", "-c", '"$@" | true; exit ${PIPESTATUS[0]}', "bash", *fake(answers=["word " * 1000], context=2000)])
     assert (shell.returncode, shell.stderr) == (141, b"")
 
 

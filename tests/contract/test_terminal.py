@@ -10,85 +10,12 @@ import subprocess
 import sys
 import termios
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-import pexpect
 import pytest
-from processes import DEADLINE, MISTRAL, environment, fake, wait_until
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+from processes import MISTRAL, fake, wait_until
+from terminals import CTRL_C, CTRL_D, CTRL_Z, READY, UP
 
 pytestmark = pytest.mark.pty
-
-READY = r">.*?\x1b\[\?25h"
-"""The prompt, drawn and waiting."""
-UP = "\x1b[A"
-CTRL_C, CTRL_D, CTRL_Z = "\x03", "\x04", "\x1a"
-
-
-class Terminal:
-    """One program in a pseudo-terminal, and all that its screen was sent."""
-
-    def __init__(self, command: list[str], *, columns: int = 80, **changes: str | None) -> None:
-        changes = {"TERM": "xterm-256color", "COLUMNS": None, "LINES": None, **changes}
-        self.process = pexpect.spawn(
-            command[0],
-            command[1:],
-            env=environment(**changes),
-            timeout=DEADLINE,
-            dimensions=(24, columns),
-            encoding="utf-8",
-            codec_errors="surrogateescape",
-        )
-        self.process.delaybeforesend = None
-        self.seen = ""
-
-    def expect(self, pattern: str) -> str:
-        """Wait for ``pattern`` and return everything since the last one."""
-        self.process.expect(pattern)
-        new = self.process.before + self.process.after
-        self.seen += new
-        return new
-
-    def type(self, text: str) -> None:
-        self.process.send(text)
-
-    def ask(self, question: str) -> None:
-        """Wait for the prompt and submit a line."""
-        self.expect(READY)
-        self.type(question + "\r")
-
-    def hang_up(self) -> None:
-        """Close the window: the kernel sends SIGHUP."""
-        self.process.ptyproc.fileobj.close()
-        self.process.ptyproc.closed = self.process.closed = True
-
-    def end(self) -> int:
-        """Wait for the end and return what a shell would see in ``$?``."""
-        self.process.expect(pexpect.EOF)
-        self.seen += self.process.before
-        self.process.close()
-        signalled = self.process.signalstatus
-        return self.process.exitstatus if signalled is None else 128 + signalled
-
-
-@pytest.fixture
-def open_terminal() -> Iterator[Callable[..., Terminal]]:
-    opened: list[Terminal] = []
-
-    def start(command: list[str], **options) -> Terminal:
-        opened.append(Terminal(command, **options))
-        return opened[-1]
-
-    yield start
-    for terminal in opened:
-        terminal.process.close(force=True)
-
-
-@pytest.fixture
-def gate(tmp_path: Path) -> Path:
-    return tmp_path / "gate"
 
 
 def test_a_conversation_and_its_end_by_ctrl_d(open_terminal) -> None:
@@ -257,7 +184,7 @@ def test_what_is_typed_is_utf8_whatever_the_locale_says(open_terminal, kind: str
 
 def test_a_resize_in_the_middle_of_an_answer_loses_and_doubles_nothing(open_terminal, gate: Path) -> None:
     words = " ".join(f"word{number}" for number in range(100))
-    terminal = open_terminal(fake("chat", answers=[words], gate=str(gate)), columns=40)
+    terminal = open_terminal(fake("chat", answers=[words], context=200, gate=str(gate)), columns=40)
     terminal.ask("one")
     terminal.expect("word0 ")
     terminal.process.setwinsize(10, 30)

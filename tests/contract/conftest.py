@@ -1,0 +1,45 @@
+"""Terminals for the contract's tests; each is gone when its test is over."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from terminals import Terminal
+from tmux import Tmux
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+
+@pytest.fixture
+def open_terminal() -> Iterator[Callable[..., Terminal]]:
+    opened: list[Terminal] = []
+
+    def start(command: list[str], **options) -> Terminal:
+        opened.append(Terminal(command, **options))
+        return opened[-1]
+
+    yield start
+    for terminal in opened:
+        terminal.process.close(force=True)
+
+
+@pytest.fixture
+def gate(tmp_path: Path) -> Path:
+    return tmp_path / "gate"
+
+
+@pytest.fixture
+def open_tmux(tmp_path: Path) -> Iterator[Callable[..., Tmux]]:
+    opened: list[Tmux] = []
+
+    def start(command: list[str], *, columns: int = 80, rows: int = 24) -> Tmux:
+        opened.append(Tmux(tmp_path, command, columns, rows))
+        opened[-1].wait_for("> ")
+        return opened[-1]
+
+    yield start
+    for tmux in opened:
+        tmux.call("kill-server")
