@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 
 import torch
 from tools.builtin_model import evaluate
-from tools.builtin_model.corpus import FOLDER, Asker, normalised, read_toml
+from tools.builtin_model.corpus import FOLDER, Asker, Dialogue, Turn, normalised, read_toml
 from tools.builtin_model.encode import Encoder, Sample
 from tools.builtin_model.network import UNKNOWN, Compact, Guide, expand, shrink
 from torch import Tensor
@@ -46,22 +46,29 @@ class Phase:
     share: float
     tokens: int
     most_turns: int
+    several: float
+    """How many of the dialogues may have more than one turn; such a one is as long as a dozen short ones."""
     short: float
     """How many of the dialogues of one turn have their answer cut."""
     everything: bool
 
 
 FIRST = (
-    Phase(share=0.72, tokens=2560, most_turns=1, short=1, everything=False),
-    Phase(share=0.22, tokens=4096, most_turns=5, short=0, everything=False),
-    Phase(share=0.06, tokens=4096, most_turns=5, short=0, everything=True),
+    Phase(share=0.72, tokens=2560, most_turns=1, several=0, short=1, everything=False),
+    Phase(share=0.22, tokens=4096, most_turns=5, several=0.5, short=0, everything=False),
+    Phase(share=0.06, tokens=4096, most_turns=5, several=0.5, short=0, everything=True),
 )
 SECOND = (
-    Phase(share=0.80, tokens=3072, most_turns=9, short=0.8, everything=False),
-    Phase(share=0.20, tokens=3072, most_turns=9, short=0.5, everything=True),
+    Phase(share=0.80, tokens=3072, most_turns=9, several=0.5, short=0.8, everything=False),
+    Phase(share=0.20, tokens=3072, most_turns=9, several=0.5, short=0.5, everything=True),
 )
+MORE = (
+    Phase(share=0.88, tokens=2560, most_turns=7, several=0.05, short=0.93, everything=False),
+    Phase(share=0.12, tokens=2560, most_turns=7, several=0.05, short=0.85, everything=True),
+)
+"""What a guide that speaks already needs for new topics: above all, to tell what is asked."""
 
-PHASES = {"first": FIRST, "second": SECOND}
+PHASES = {"first": FIRST, "second": SECOND, "more": MORE}
 
 
 def split_phrasings() -> tuple[dict[str, list[str]], list[tuple[str, str]]]:
@@ -99,7 +106,7 @@ def batches(asker: Asker, encoder: Encoder, phase: Phase, rng: Random) -> Iterat
 
 
 def _sample(asker: Asker, encoder: Encoder, phase: Phase, rng: Random) -> Sample:
-    dialogue = asker.dialogue(phase.most_turns if rng.random() < 0.5 else 1)
+    dialogue = asker.dialogue(phase.most_turns if rng.random() < phase.several else 1)
     sample = encoder.sample(dialogue)
     if len(dialogue.turns) > 1 or rng.random() >= phase.short:
         return sample
@@ -107,7 +114,20 @@ def _sample(asker: Asker, encoder: Encoder, phase: Phase, rng: Random) -> Sample
     return Sample(sample.ids[:end], sample.learnt[:end])
 
 
-def tensors(samples: Sequence[Sample], compact: Compact, rng: Random) -> tuple[Tensor, Tensor, Tensor]:
+def forks(encoder: Encoder) -> frozenset[tuple[int, ...]]:
+    """Return the beginnings, as ids, after which two answers differ: the next id is where the guide decides."""
+    after: dict[tuple[int, ...], set[int]] = {}
+    for topic, fact in read_toml(FOLDER / "facts.toml").items():
+        sample = encoder.sample(Dialogue((Turn(topic, "?", fact["answer"]),)))
+        said = sample.ids[sample.learnt.index(True) :]
+        for length, token in enumerate(said):
+            after.setdefault(said[:length], set()).add(token)
+    return frozenset(begun for begun, tokens in after.items() if len(tokens) > 1)
+
+
+def tensors(
+    samples: Sequence[Sample], compact: Compact, decided: frozenset[tuple[int, ...]], rng: Random
+) -> tuple[Tensor, Tensor, Tensor]:
     """Pad a batch; return compact ids, what is learnt and how much it counts, each (B, T).
 
     Now and then a word of a question becomes the unknown token: nothing but its neighbours tells what is asked.
@@ -115,15 +135,17 @@ def tensors(samples: Sequence[Sample], compact: Compact, rng: Random) -> tuple[T
     length = max(len(sample.ids) for sample in samples)
     ids = torch.zeros(len(samples), length, dtype=torch.long)
     learnt = torch.zeros(len(samples), length, dtype=torch.bool)
-    weight = torch.full((len(samples), length), 0.5)
+    weight = torch.full((len(samples), length), 0.3)
     for place, sample in enumerate(samples):
         rows = compact.rows(sample.ids)
-        rate = rng.choice((0.0, 0.0, 0.03, 0.08))
+        rate, begin = rng.choice((0.0, 0.0, 0.03, 0.08)), 0
         for position, token in enumerate(sample.ids):
             if rate and not sample.learnt[position] and token >= CONTROL and rng.random() < rate:
                 rows[position] = UNKNOWN
-            if sample.learnt[position] and not all(sample.learnt[max(0, position - 5) : position]):
-                weight[place, position] = 1.5  # here the topic is decided
+            if not sample.learnt[position]:
+                begin = position + 1
+            elif sample.ids[begin:position] in decided:
+                weight[place, position] = 2
         ids[place, : len(rows)] = torch.tensor(rows)
         learnt[place, : len(rows)] = torch.tensor(sample.learnt)
     return ids, learnt, weight
@@ -147,13 +169,14 @@ def train(args: argparse.Namespace) -> None:
              sum(parameter.numel() for parameter in guide.parameters()))  # fmt: skip
     average = copy.deepcopy(guide).eval()
     optimizer = torch.optim.AdamW(guide.parameters(), lr=args.rate, betas=(0.9, 0.98), weight_decay=0.05)
+    decided = forks(encoder)
     step, begin, seen = 0, time.monotonic(), 0
     phases = PHASES[args.phases or ("second" if start else "first")]
     for phase in phases:
         source = batches(asker, encoder, phase, rng)
         end = steps if phase is phases[-1] else step + round(steps * phase.share)
         while step < end:
-            ids, learnt, weight = tensors(next(source), compact, rng)
+            ids, learnt, weight = tensors(next(source), compact, decided, rng)
             for group in optimizer.param_groups:
                 group["lr"] = _rate(step, steps, args.rate)
             loss = guide.loss(ids, learnt, weight, everything=phase.everything)
