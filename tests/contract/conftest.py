@@ -35,9 +35,9 @@ def gate(tmp_path: Path) -> Path:
 def open_tmux(tmp_path: Path) -> Iterator[Callable[..., Tmux]]:
     opened: list[Tmux] = []
 
-    def start(command: list[str], *, columns: int = 80, rows: int = 24) -> Tmux:
-        opened.append(Tmux(tmp_path, command, columns, rows))
-        opened[-1].wait_for("> ")
+    def start(command: list[str], *, ready: str = "> ", **options) -> Tmux:
+        opened.append(Tmux(tmp_path / f"tmux-{len(opened)}", command, **options))
+        opened[-1].wait_for(ready)
         return opened[-1]
 
     yield start

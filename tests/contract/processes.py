@@ -39,11 +39,11 @@ def run(command: list[str], **options) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(command, check=False, timeout=DEADLINE, **options)
 
 
-def wait_until(is_true: Callable[[], bool]) -> None:
-    """Wait for a condition."""
+def wait_until(is_true: Callable[[], bool], tell: Callable[[], str] = lambda: "the condition never came true") -> None:
+    """Wait for a condition; where it never comes true, ``tell`` how things are instead."""
     until = time.monotonic() + DEADLINE
     while not is_true():
-        assert time.monotonic() < until, "the condition never came true"
+        assert time.monotonic() < until, tell()
         time.sleep(0.005)
 
 

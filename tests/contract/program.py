@@ -1,8 +1,9 @@
 """The real ``gen`` or ``chat`` under the real roof, with a fake back end: a process of its own for streams and signals.
 
 Run as ``python program.py '{"command": "gen", "answers": […], "gate": PATH, "flags": {…}}'``. With a ``gate``, the
-back end waits before piece ``gate_at`` (the second) until that file exists, or Ctrl-C comes; with an ``error`` (the
-name of a class) that is what it raises. ``context`` is how many words fit (64), ``alternatives`` what else was likely.
+back end waits before piece ``gate_at`` (the second) until that file exists, or Ctrl-C comes; with ``stops``, pairs of
+an answer's number and a piece's, it waits there for Ctrl-C; with an ``error`` (the name of a class) that is what it
+raises. ``context`` is how many words fit (64), ``alternatives`` what else was likely.
 """
 
 from __future__ import annotations
@@ -41,6 +42,14 @@ def wait_at(gate: Path, before: int, number: int, cancel: Cancel | None) -> None
         time.sleep(0.002)
 
 
+def wait_for_ctrl_c(stops: list[list[int]], backend: FakeBackend, number: int, cancel: Cancel | None) -> None:
+    """Wait before these pieces, each an answer's number and its own, until Ctrl-C comes."""
+    until = time.monotonic() + DEADLINE
+    while [len(backend.prompts), number] in stops and not (cancel and cancel.is_set()):
+        assert time.monotonic() < until, "the test never pressed Ctrl-C"
+        time.sleep(0.002)
+
+
 def job(spec: dict, invocation: Invocation) -> int:
     settings = load_settings(spec.get("flags", {}))
     console = invocation.console = Console.open(choice=settings.color, quiet=settings.quiet)
@@ -54,6 +63,8 @@ def job(spec: dict, invocation: Invocation) -> int:
         backend.error = getattr(errors, spec["error"])("It broke.")
     if "gate" in spec:
         backend.before_piece = partial(wait_at, Path(spec["gate"]), spec.get("gate_at", 1))
+    if "stops" in spec:
+        backend.before_piece = partial(wait_for_ctrl_c, spec["stops"], backend)
     run = {"gen": run_gen, "chat": run_chat}[spec["command"]]
     code = run(settings, console, stdin=Stdin.open(), load=lambda *_: backend)
     return code or 0

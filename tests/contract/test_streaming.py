@@ -39,7 +39,7 @@ def _said(seen: str) -> list[str]:
     return _words(seen.split("> question\n")[1].rpartition("The end.")[0] + "The end.")
 
 
-@pytest.mark.parametrize("columns", [80, 40])
+@pytest.mark.parametrize("columns", [80, 40, 20])
 def test_an_answer_taller_than_the_screen_is_whole_above_it(open_tmux, columns: int) -> None:
     tmux = open_tmux(fake("chat", answers=[_pieces(ANSWER)], context=LONG), columns=columns, rows=12)
     tmux.type("question", "Enter")
@@ -47,7 +47,7 @@ def test_an_answer_taller_than_the_screen_is_whole_above_it(open_tmux, columns: 
     assert _said(tmux.seen()) == _words(ANSWER)
 
 
-@pytest.mark.parametrize("size", [(40, 12), (100, 30)])
+@pytest.mark.parametrize("size", [(40, 12), (20, 10), (100, 30)])
 @pytest.mark.parametrize("until", ["alpha30", "two", "variable12", "row7"])
 def test_a_resize_in_the_middle_loses_and_doubles_nothing(open_tmux, tmp_path: Path, until: str, size) -> None:
     pieces, gate = _pieces(ANSWER), tmp_path / "gate"

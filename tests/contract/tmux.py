@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shlex
 import subprocess
 from typing import TYPE_CHECKING
@@ -11,35 +12,93 @@ from processes import environment, wait_until
 if TYPE_CHECKING:
     from pathlib import Path
 
+ENTER, CTRL_C, CTRL_D, CTRL_Z = "Enter", "C-c", "C-d", "C-z"
+
 
 class Tmux:
-    """One tmux window with a program in it."""
+    """One window of its own tmux server, and a program in it; when that has ended, its exit code stands there.
 
-    def __init__(self, folder: Path, command: list[str], columns: int, rows: int) -> None:
-        self.socket = folder / "tmux"
+    Args:
+        socket: where the server listens.
+        command: the program.
+        columns: the window's.
+        rows: the window's.
+        changes: to the environment.
+    """
+
+    def __init__(
+        self, socket: Path, command: list[str], *, columns: int = 80, rows: int = 24, **changes: str | None
+    ) -> None:
+        self.socket = socket
+        self._before = ""
         size = ["-x", str(columns), "-y", str(rows)]
-        self.call("-f", "/dev/null", "new-session", "-d", *size, shlex.join(command))
+        started = f'{shlex.join(command)}; echo "(ended with $?)"; exec sleep 1000'
+        terminal = {"TMUX": None, "TERM": "xterm-256color", "LC_ALL": "C.UTF-8", "COLUMNS": None, "LINES": None}
+        self._environment = environment(**{**terminal, **changes})
+        self.call("-f", "/dev/null", "new-session", "-d", *size, started)
 
     def call(self, *arguments: str) -> str:
-        run = subprocess.run(
-            ["tmux", "-S", str(self.socket), *arguments],
-            capture_output=True,
-            check=True,
-            text=True,
-            env=environment(TMUX=None, TERM="xterm-256color", LC_ALL="C.UTF-8"),
-        )
-        return run.stdout
+        """Run a command of tmux; return what it prints."""
+        command = ["tmux", "-S", str(self.socket), *arguments]
+        return subprocess.run(command, capture_output=True, check=True, text=True, env=self._environment).stdout
 
     def seen(self) -> str:
         """Return all that the window shows and what scrolled out of it, lines that it wrapped joined."""
         return self.call("capture-pane", "-p", "-J", "-S", "-")
 
+    def rows(self) -> list[str]:
+        """Return the same row by row, as wide as the window."""
+        return self.call("capture-pane", "-p", "-S", "-").rstrip("\n").split("\n")
+
+    def painted(self) -> str:
+        """Return what the window shows now, with its colours."""
+        return self.call("capture-pane", "-p", "-e")
+
     def wait_for(self, text: str) -> None:
-        wait_until(lambda: text in self.seen())
+        """Wait until the text stands there."""
+        wait_until(lambda: text in self.seen(), lambda: f"{text!r} never came:\n{self.seen()}")
+
+    def then(self, text: str) -> str:
+        """Wait until the text stands there once more than before the last keys, however it is wrapped.
+
+        Returns:
+            All that came since then, on one line.
+        """
+        shown = ""
+
+        def has_come() -> bool:
+            nonlocal shown
+            shown = on_one_line(self.seen())
+            return shown.count(text) > self._before.count(text)
+
+        wait_until(has_come, lambda: f"{text!r} never came:\n{self.seen()}")
+        same = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(shown, self._before, strict=False))
+        return shown[len(list(same)) :]
 
     def type(self, *keys: str) -> None:
+        """Press keys; those that have no name are typed as they are."""
+        self._before = on_one_line(self.seen())
         self.call("send-keys", *keys)
 
+    def ask(self, line: str, then: str) -> str:
+        """Type a line; wait for what comes of it, and return that."""
+        self._before = on_one_line(self.seen()) + then * line.count(then)  # or its echo would be taken for that
+        self.call("send-keys", "-l", line)
+        self.call("send-keys", ENTER)
+        return self.then(then)
+
     def resize(self, columns: int, rows: int) -> None:
+        """Make the window larger or smaller."""
         self.call("resize-window", "-x", str(columns), "-y", str(rows))
         wait_until(lambda: self.call("display", "-p", "#{pane_width}").strip() == str(columns))
+
+    def process(self) -> int:
+        """Return the id of the process that the terminal belongs to now."""
+        device = self.call("display", "-p", "#{pane_tty}").strip()
+        listed = subprocess.run(["ps", "-t", device, "-o", "stat=,pid="], capture_output=True, check=True, text=True)
+        return next(int(line.split()[1]) for line in listed.stdout.splitlines()[::-1] if "+" in line.split()[0])
+
+
+def on_one_line(text: str) -> str:
+    """Return words as they follow each other, wherever lines end."""
+    return " ".join(text.split())

@@ -25,6 +25,15 @@ def test_the_first_sets_the_flag_and_the_second_leaves() -> None:
             _ctrl_c()
 
 
+def test_one_after_something_else_was_done_is_the_first_again() -> None:
+    cancel = Interrupt(window=60.0)
+    for _ in range(2):
+        with cancel:
+            _ctrl_c()
+            assert cancel.is_set()
+        cancel.forget()
+
+
 def test_a_second_one_after_the_window_does_not_leave() -> None:
     cancel = Interrupt(window=1.0)
     with cancel:

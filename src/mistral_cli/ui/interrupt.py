@@ -47,6 +47,10 @@ class Interrupt:
             raise KeyboardInterrupt
         self._flag.set()
 
+    def forget(self) -> None:
+        """Count anew: something else was done since Ctrl-C came last."""
+        self.last = None
+
     def __enter__(self) -> Self:
         self._flag.clear()
         if threading.current_thread() is threading.main_thread():

@@ -114,6 +114,7 @@ class Repl:
                 self._interrupt.strike()
                 self.console.notice("(Ctrl-C again leaves, and so does Ctrl-D)")
                 continue
+            self._interrupt.forget()
             self._take(line)
 
     def read_line(self) -> str:

@@ -29,7 +29,7 @@ def _undo(repl: Repl, words: str) -> None:
     for _ in range(count):
         conversation = conversation.undone()
     repl.stand(conversation)
-    question = excerpt(path[-count].question, repl.console.err.columns - 20)
+    question = excerpt(path[-count].question, max(repl.console.err.columns - 20, 30))
     repl.console.notice(f"Back before: {question}")
 
 

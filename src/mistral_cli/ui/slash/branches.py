@@ -27,7 +27,7 @@ def _fork(repl: Repl, words: str) -> None:
     last_turn(repl)
     at = whole_number(words, "turn", len(path), usual=len(path))
     repl.stand(repl.conversation.at(path[at - 1].id))
-    question = excerpt(path[at - 1].question, repl.console.err.columns - 40)
+    question = excerpt(path[at - 1].question, max(repl.console.err.columns - 40, 30))
     repl.console.notice(f"The next question goes on from turn {at}: {question}")
 
 
