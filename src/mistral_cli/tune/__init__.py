@@ -1,0 +1,1 @@
+"""Fine-tuning: data becomes samples, samples become an adapter."""
