@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import math
-from bisect import bisect_left
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
@@ -68,16 +67,18 @@ def _legend(steps: Sequence[_Step], *, color: bool, columns: int | None) -> str:
 
 
 def _broken(texts: list[str], columns: int | None) -> list[str]:
-    """Return texts that follow each other with a newline wherever a line of all of them ends."""
+    """Return texts that follow each other with a newline in place of the spaces wherever a line of all of them ends."""
     whole = "".join(texts)
-    starts = [offset for offset in breaks(whole, columns) if whole[offset - 1] != "\n"] if columns else []
-    broken, at = [], 0
-    for text in texts:
-        inside = starts[bisect_left(starts, at) : bisect_left(starts, at + len(text))]
-        cuts = [0, *(offset - at for offset in inside), len(text)]
-        broken.append("\n".join(text[begin:end] for begin, end in itertools.pairwise(cuts)))
-        at += len(text)
-    return broken
+    chars = list(whole)
+    for offset in breaks(whole, columns) if columns else ():
+        if whole[offset - 1] != "\n":
+            start = offset
+            while start and whole[start - 1] == " ":
+                start -= 1
+            chars[start:offset] = [""] * (offset - start)
+            chars[offset] = f"\n{chars[offset]}"
+    ends = list(itertools.accumulate(map(len, texts), initial=0))
+    return ["".join(chars[begin:end]) for begin, end in itertools.pairwise(ends)]
 
 
 def _percent(logprob: float | None) -> str:
