@@ -57,7 +57,7 @@ def commands_page() -> str:
 
 def completion(shell: str) -> str:
     """Return the completion script of ``shell``."""
-    return _run("--show-completion", shell) + "\n"
+    return _run("completions", shell) + "\n"
 
 
 def tree() -> str:

@@ -1,6 +1,11 @@
-"""The ``mistral`` command, and ``python -m mistral_cli``: settles Ctrl-C, then imports the program. Knows the roof."""
+"""The ``mistral`` command, and ``python -m mistral_cli``: settles Ctrl-C, then imports the program. Knows the roof.
 
+Where a shell asks for names to complete with, nothing but those is imported.
+"""
+
+import os
 import signal
+import sys
 from typing import NoReturn
 
 
@@ -8,6 +13,11 @@ def main() -> NoReturn:
     """Run the program. Ctrl-C while it is still being imported ends it as the signal does: at once, without a word."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
+    if source := os.environ.get("_MISTRAL_COMPLETE"):
+        from mistral_cli.commands.completion import names  # noqa: PLC0415 (a press of TAB pays for nothing else)
+
+        names.main(source, sys.argv[1:])
+        sys.exit()
     from mistral_cli import cli  # noqa: PLC0415 (after Ctrl-C is settled: typer takes a tenth of a second)
 
     cli.main()

@@ -11,7 +11,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Annotated, Any, Final, Literal, NoReturn
+from typing import Annotated, Any, Final, NoReturn
 
 import typer
 
@@ -27,7 +27,6 @@ from mistral_cli.ui.console import Console
 from mistral_cli.ui.stdin import Stdin
 
 PROGRAM: Final = "mistral"
-COMPLETE_VAR: Final = "_MISTRAL_COMPLETE"
 CLOSED_PIPE: Final = 141
 INTERRUPTED: Final = 130
 
@@ -44,27 +43,9 @@ def _version(value: bool) -> None:
         raise typer.Exit
 
 
-def _show_completion(value: str | None) -> None:
-    if value:
-        from typer._completion_shared import get_completion_script  # typer's own option wants to detect the shell
-
-        typer.echo(get_completion_script(prog_name=PROGRAM, complete_var=COMPLETE_VAR, shell=value))
-        raise typer.Exit
-
-
 Version = Annotated[
     bool,
     typer.Option("--version", callback=_version, expose_value=False, is_eager=True, help="Show the version and exit."),
-]
-Completion = Annotated[
-    Literal["bash", "zsh", "fish"] | None,
-    typer.Option(
-        "--show-completion",
-        callback=_show_completion,
-        expose_value=False,
-        is_eager=True,
-        help="Print the completion script of a shell.",
-    ),
 ]
 
 
@@ -73,7 +54,6 @@ def _root(
     color: Color = None,  # noqa: ARG001 (typer reads the signature)
     debug: Debug = False,  # noqa: ARG001
     version: Version = False,  # noqa: ARG001
-    completion: Completion = None,  # noqa: ARG001
 ) -> None:
     """Run Mistral models on your own machine: one answer, a conversation, or a part of a pipe.
 
@@ -199,11 +179,6 @@ def prepare_process() -> None:
 def main() -> NoReturn:
     """Run ``mistral``."""
     prepare_process()
-    if COMPLETE_VAR in os.environ:
-        from typer._completion_classes import completion_init
-
-        completion_init()
-        build().main(prog_name=PROGRAM, complete_var=COMPLETE_VAR)
     code = guarded(partial(run, sys.argv[1:]))
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C while the interpreter ends: no traceback
     gc.freeze()  # or a third of a second goes into freeing, one by one, what ends with the process anyway

@@ -258,6 +258,6 @@ def test_an_unknown_key_is_warned_of_and_the_command_goes_on(capfd) -> None:
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_the_completion_script_of_each_shell_is_printed(shell: str, capfd) -> None:
-    code, out, err = mistral(capfd, "--show-completion", shell)
+    code, out, err = mistral(capfd, "completions", shell)
     assert (code, err) == (0, "")
     assert "_MISTRAL_COMPLETE" in out

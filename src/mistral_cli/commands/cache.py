@@ -24,11 +24,11 @@ def cache(
     action: Annotated[Literal["list", "remove", "clear"], typer.Argument(metavar="ACTION")] = "list",
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="NAME", show_default=False, help="What to remove: a copy, or a model and all of its."),
+        typer.Argument(metavar="COPY", show_default=False, help="What to remove: a copy, or a model and all of its."),
     ] = None,
     as_object: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Show or free the quantized copies of models: `list`, `remove NAME`, `clear`.
+    """Show or free the quantized copies of models: `list`, `remove COPY`, `clear`.
 
     The first start with --quantize writes one, so that later ones take a second; what is removed is made again when it
     is wanted. `cache_limit` in the config (such as "40GB") bounds them all: then the one used least recently goes.

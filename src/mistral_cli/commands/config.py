@@ -39,7 +39,7 @@ def config(
     action: Annotated[Literal["list", "get", "set", "unset", "path"], typer.Argument(metavar="ACTION")] = "list",
     words: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[NAME] [VALUE]…", show_default=False, help="The option, and for `set` its value."),
+        typer.Argument(metavar="[OPTION] [VALUE]…", show_default=False, help="The option, and for `set` its value."),
     ] = None,
     as_object: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:

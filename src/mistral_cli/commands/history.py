@@ -46,7 +46,7 @@ def history(
     words: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="NAME", show_default=False, help="Which chat (`last`: the last one), or what to search."
+            metavar="CHAT", show_default=False, help="Which chat (`last`: the last one), or what to search."
         ),
     ] = None,
     output: Annotated[
