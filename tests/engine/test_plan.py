@@ -57,6 +57,15 @@ def test_a_7b_takes_4_gb_in_nf4_its_embeddings_in_bfloat16() -> None:
     assert weight_bytes(SEVEN, torch.bfloat16, nf4) < 4.05 * GB
 
 
+def test_what_another_model_will_give_back_counts_as_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plan, "host_free", lambda: 3 * GB)
+    with pytest.raises(OutOfMemoryError, match="3,000,000,000 are free"):
+        plan_context(seven(quantize="nf4"))
+    with pytest.raises(OutOfMemoryError, match="4,000,000,000 are free"):
+        plan_context(seven(quantize="nf4"), more=GB)
+    assert plan_context(seven(quantize="nf4"), 4096, more=4 * GB) == 4096
+
+
 def test_a_quantized_7b_fits_where_a_whole_one_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plan, "host_free", lambda: 6 * GB)
     assert plan_context(seven(quantize="nf4"), 4096) == 4096

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from mistral_cli.backends.hf import HfBackend
     from mistral_cli.backends.native import NativeBackend
+    from mistral_cli.text.tokenizer import Tokenizer
     from mistral_cli.weights.quantized_cache import QuantizedCache
 
 NATIVE, HF = "native", "hf"
@@ -46,6 +47,48 @@ def choose_backend(path: Path, asked: str | None) -> Choice:
     return Choice(
         backend=HF, notice=f"{architecture} is neither Mistral nor Mixtral: transformers runs it (backend hf)."
     )
+
+
+def check_backend(  # noqa: PLR0913 (the options of a model)
+    backend: str,
+    path: Path,
+    *,
+    dtype: str | None,
+    device: str | None,
+    context: int | None,
+    template: str | None,
+    quantize: str | None,
+    kv: str,
+    compile: bool = False,  # noqa: A002 (as the flag)
+) -> Tokenizer:
+    """Check that ``load_backend`` would load a model in the place of the one that this process holds; read no weight.
+
+    Of what transformers would load only the files and the tokenizer are looked at: it tells the rest as it loads.
+
+    Raises:
+        MistralError: what ``load_backend`` would raise.
+    """
+    if backend == NATIVE:
+        from mistral_cli.backends.native_plan import check_in_place_of_another, plan_native  # noqa: PLC0415
+
+        found = plan_native(
+            path, dtype=dtype, device=device, template=template, quantize=quantize, kv=kv, compile=compile
+        )
+        check_in_place_of_another(found, context)
+        return found.tokenizer
+    from mistral_cli.backends.hf_model import check_files  # noqa: PLC0415
+    from mistral_cli.text.tokenizer import load_tokenizer  # noqa: PLC0415
+
+    _refuse_our_own(kv, compile=compile)
+    check_files(path)
+    return load_tokenizer(path, template=template)
+
+
+def _refuse_our_own(kv: str, *, compile: bool) -> None:  # noqa: A002 (as the flag)
+    if kv != "none":
+        raise UsageError(f"--kv {kv} cannot be used with --backend hf, which keeps keys and values as they are.")
+    if compile:
+        raise UsageError("--compile cannot be used with --backend hf.", "Leave it out.")
 
 
 def load_backend(  # noqa: PLR0913 (the options of a model)
@@ -87,10 +130,7 @@ def load_backend(  # noqa: PLR0913 (the options of a model)
             cache=cache,
             progress=progress,
         )
-    if kv != "none":
-        raise UsageError(f"--kv {kv} cannot be used with --backend hf, which keeps keys and values as they are.")
-    if compile:
-        raise UsageError("--compile cannot be used with --backend hf.", "Leave it out.")
+    _refuse_our_own(kv, compile=compile)
     from mistral_cli.backends.hf import load_hf  # noqa: PLC0415
 
     return load_hf(

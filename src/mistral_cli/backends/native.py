@@ -1,51 +1,34 @@
-"""Our own engine joined to text: messages in, text out. Knows no terminal and no command.
-
-What is wrong with a model is found in the order of what finding out costs: the device, the config, the tokenizer, the
-memory, and only then the weights.
-"""
+"""Our own engine joined to text: messages in, text out. Knows no terminal and no command."""
 
 from __future__ import annotations
 
 from contextlib import closing
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-import torch
-
 from mistral_cli.backends.answer import AnswerText, open_answer
-from mistral_cli.backends.generation_config import read_generation_config
 from mistral_cli.backends.many import Request
 from mistral_cli.backends.native_adapters import NativeAdapters
+from mistral_cli.backends.native_plan import plan_native
 from mistral_cli.contract import ModelInfo, TokensDone
 from mistral_cli.engine.batch import TokenRequest
-from mistral_cli.engine.compiled import check_compile, compiled_steps
-from mistral_cli.engine.device import choose_device
+from mistral_cli.engine.compiled import compiled_steps
 from mistral_cli.engine.generate import NativeEngine
-from mistral_cli.engine.plan import Plan, plan_context
+from mistral_cli.engine.plan import plan_context
 from mistral_cli.engine.plan_rows import ROWS, context_of_rows, plan_rows
-from mistral_cli.errors import MistralError, UsageError
-from mistral_cli.model.cache import KINDS, PLAIN
+from mistral_cli.errors import MistralError
+from mistral_cli.model.cache import PLAIN
 from mistral_cli.text.template import encode_prompt, encode_words
-from mistral_cli.text.tokenizer import check_vocabulary, load_tokenizer
-from mistral_cli.weights.checkpoint import DTYPES, load_model
-from mistral_cli.weights.config import read_args
-from mistral_cli.weights.default_scheme import default_scheme
-from mistral_cli.weights.files import find_files, read_tensors
-from mistral_cli.weights.formats import main_dtype
-from mistral_cli.weights.mapped_tensors import STORED
-from mistral_cli.weights.methods import NONE, choose_method, method_reasons
-from mistral_cli.weights.prequantized import check_asked, stated_scheme
-from mistral_cli.weights.taken_over import held_bytes
+from mistral_cli.weights.checkpoint import load_model
+from mistral_cli.weights.methods import NONE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from mistral_cli.backends.many import Reply
     from mistral_cli.contract import Cancel, Event, Prompt, SamplingParams, Tool
-    from mistral_cli.model.args import ModelArgs
     from mistral_cli.text.tokenizer import Tokenizer
-    from mistral_cli.weights.files import CheckpointFiles
     from mistral_cli.weights.quantized_cache import QuantizedCache
 
 
@@ -88,67 +71,35 @@ def load_native(  # noqa: PLR0913 (the options of a model)
         CheckpointError: files that are damaged, incomplete or not ours to read.
         OutOfMemoryError: it does not fit; found before anything is loaded.
     """
-    folder, where = Path(path), choose_device(device)
-    choose_method(quantize or NONE, where)
-    if kv not in KINDS:
-        raise UsageError(f"--kv is {kv!a:.40}, but must be {' or '.join(KINDS)}.")
-    files = find_files(folder)
-    args, number = read_args(files.config), choose_dtype(dtype, files, where)
-    own = stated_scheme(files.config)
-    if own:
-        check_asked(quantize, own)
-    if compile:
-        check_compile(args, where, kv)
-    scheme = own or quantize or _default_scheme(args, files, where)
-    tokenizer = load_tokenizer(folder, template=template)
-    check_vocabulary(tokenizer, args.vocab_size)
-    config = read_generation_config(folder)
-    held = held_bytes(files, args, number, where) if own else None
-    plan = Plan(args=args, dtype=number, device=where, quantize=scheme, kv=kv, held=held)
+    found = plan_native(path, dtype=dtype, device=device, template=template, quantize=quantize, kv=kv, compile=compile)
+    plan, tokenizer = found.plan, found.tokenizer
     tokens = plan_context(plan, context)
     if batch and context is None:
         tokens = context_of_rows(plan, tokens, batch)
     rows = plan_rows(plan, tokens, batch)
-    model = load_model(folder, number, where, progress, quantize=NONE if own else scheme, cache=cache)
+    scheme = NONE if found.own else plan.quantize
+    model = load_model(found.folder, plan.dtype, plan.device, progress, quantize=scheme, cache=cache)
     model.kv = kv
     engine = NativeEngine(
         model,
         context=tokens,
-        eos_ids={tokenizer.eos_id, *config.eos_ids},
+        eos_ids={tokenizer.eos_id, *found.config.eos_ids},
         control_ids=tokenizer.control_ids,
         steps=compiled_steps(model) if compile else None,
     )
     info = ModelInfo(
         name=name,
-        path=str(folder),
-        parameters=args.parameters,
-        dtype=str(number).removeprefix("torch."),
-        device=str(where),
+        path=str(found.folder),
+        parameters=plan.args.parameters,
+        dtype=str(plan.dtype).removeprefix("torch."),
+        device=str(plan.device),
         context=tokens,
         tokenizer=tokenizer.version,
         is_base=tokenizer.is_base,
-        quantization=scheme,
+        quantization=plan.quantize,
         kv=kv,
     )
-    return NativeBackend(engine=engine, tokenizer=tokenizer, info=info, defaults=config.sampling, rows=rows)
-
-
-def _default_scheme(args: ModelArgs, files: CheckpointFiles, device: torch.device) -> str:
-    """Return what a model is quantized to where nobody said: nothing, where nothing computes it on this device."""
-    scheme = default_scheme(args, files.config)
-    return scheme if any(reason is None for _, reason in method_reasons(scheme, device)) else NONE
-
-
-def choose_dtype(asked: str | None, files: CheckpointFiles, device: torch.device) -> torch.dtype:
-    """Return the dtype to compute in: the one asked for, else that of most bytes in the files."""
-    if asked is not None and asked not in DTYPES:
-        raise UsageError(f"--dtype is {asked!a:.40}, but must be one of {', '.join(DTYPES)}.")
-    if asked == "float64" and device.type == "mps":
-        raise UsageError("--dtype float64 cannot be used: Apple's GPUs do not compute in it.", "Take float32.")
-    if asked is not None:
-        return DTYPES[asked]
-    # a type that is not in the table is refused, by name, when the weights are read
-    return STORED.get(main_dtype(read_tensors(files).values()), torch.bfloat16)
+    return NativeBackend(engine=engine, tokenizer=tokenizer, info=info, defaults=found.config.sampling, rows=rows)
 
 
 @dataclass(slots=True, kw_only=True)

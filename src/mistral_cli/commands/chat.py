@@ -12,6 +12,7 @@ import typer
 
 from mistral_cli.commands import options as opt
 from mistral_cli.commands import prompt_options as asked
+from mistral_cli.commands.another_model import AnotherModel
 from mistral_cli.commands.kept_chat import closing_line, open_chat
 from mistral_cli.commands.loading import open_backend, sampling_params
 from mistral_cli.commands.own_model import with_own_model
@@ -100,14 +101,24 @@ def run_chat(
     keeper, conversation = open_chat(settings, console)
     plain, reader = with_own_model(settings, conversation, console), Reader(stdin=stdin, console=console)
     settings, conversation = begin_role(plain, keeper, conversation, reader)
-    backend = load(settings, console)
+    before_role = partial(_before_role, plain, keeper, reader)
+    _talk(settings, console, keeper, conversation, before_role=before_role, script=script, load=load)
+
+
+def _before_role(
+    plain: Settings, keeper: Keeper, reader: Reader, backend: Backend
+) -> tuple[SamplingParams, str] | None:
+    """Return parameters and system prompt as they are without the role; None where there is none."""
+    if not keeper.role:
+        return None
+    return _params(plain, backend), read_system(plain, reader) if plain.resume is None else ""
+
+
+def _able_to_chat(backend: Backend) -> Backend:
     if backend.info.is_base:
         message = f"{backend.info.name} is a base model without a chat template, so it cannot chat."
         raise UsageError(message, "`mistral gen` goes on from a prompt; --chat-template VERSION forces a template.")
-    before_role = None
-    if keeper.role:
-        before_role = _params(plain, backend), read_system(plain, reader) if plain.resume is None else ""
-    _talk(settings, console, backend, keeper, conversation, before_role=before_role, script=script, load=load)
+    return backend
 
 
 def _refuse_elsewhere(stdin: Stdin, console: Console) -> None:
@@ -127,11 +138,10 @@ def banner(info: ModelInfo) -> str:
 def _talk(
     settings: Settings,
     console: Console,
-    backend: Backend,
     keeper: Keeper,
     conversation: Conversation,
     *,
-    before_role: tuple[SamplingParams, str] | None,
+    before_role: Callable[[Backend], tuple[SamplingParams, str] | None],
     script: Callable[[], str] | None,
     load: Callable[[Settings, Console], Backend],
 ) -> None:
@@ -141,26 +151,31 @@ def _talk(
     from mistral_cli.ui.overflow import Overflow
     from mistral_cli.ui.repl import Repl, no_line
 
+    backend = _able_to_chat(load(settings, console))
     console.notice(banner(backend.info))
     if keeper.session is not None and keeper.session.model not in ("", backend.info.name):
         console.notice(f"{keeper.session.model} answered so far, {backend.info.name} does from here on.")
     if keeper.role:
         console.notice(f"{keeper.role} answers, a role: /role none leaves it.")
+    others = AnotherModel(settings=settings, console=console, open=load)
     repl = Repl(
         backend=backend,
         params=_params(settings, backend),
-        before_role=before_role,
+        before_role=before_role(backend),
         console=console,
         read=script or no_line,
         conversation=conversation,
         keeper=keeper,
         open_writer=partial(open_writer, plain=settings.plain),
-        load=lambda name: load(replace(settings, model=name, revision=None), console),
+        load=others.load,
+        check=others.check,
+        reload=others.reload,
         models=model_names,
         is_strict=settings.script is not None,
         overflow=Overflow(policy=settings.overflow, ask=_asker(settings, console)),
         shows_stats=settings.stats,
     )
+    del backend  # the chat alone holds it, so that another can have its memory
     try:
         with keyboard_for(repl, settings.keys) if script is None else nullcontext():
             repl.run()

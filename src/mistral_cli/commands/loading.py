@@ -40,6 +40,34 @@ def open_backend(settings: Settings, console: Console, prompt: Prompt | None = N
         return _load(name, path, settings, which, console)
 
 
+def check_backend(settings: Settings, console: Console) -> bool:
+    """Check, without reading a weight, that the model of the settings would load in the place of the present one.
+
+    Returns:
+        whether it can chat.
+
+    Raises:
+        MistralError: as ``open_backend``.
+    """
+    from mistral_cli.backends.choice import check_backend as check
+    from mistral_cli.commands.pull import find_or_offer
+    from mistral_cli.weights.hub import default_model, full_name
+
+    path = find_or_offer(full_name(settings.model or default_model()), settings.revision, console)
+    tokenizer = check(
+        _choose(path, settings, console),
+        path,
+        dtype=settings.dtype,
+        device=settings.device,
+        context=settings.context,
+        template=settings.chat_template,
+        quantize=settings.quantize,
+        kv=settings.kv,
+        compile=settings.compile,
+    )
+    return not tokenizer.is_base
+
+
 @contextlib.contextmanager
 def _collecting_nothing() -> Iterator[None]:
     """Keep the garbage collector out: it would look through the libraries' objects again and again, and find none."""

@@ -71,7 +71,7 @@ def _into_cache(folder: Path, scheme: str, settings: Settings, console: Console,
     Raises:
         MistralError: it could not be kept.
     """
-    from mistral_cli.backends.native import choose_dtype
+    from mistral_cli.backends.native_plan import choose_dtype
     from mistral_cli.engine.device import choose_device
     from mistral_cli.weights.checkpoint import keep_model
     from mistral_cli.weights.files import find_files

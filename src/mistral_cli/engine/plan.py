@@ -123,10 +123,11 @@ class Plan:
                 yield flags, replace(self, **changed)  # type: ignore[arg-type]
 
 
-def plan_context(plan: Plan, asked: int | None = None) -> int:
+def plan_context(plan: Plan, asked: int | None = None, *, more: int = 0) -> int:
     """Return the tokens of context to set up.
 
-    Without ``asked``: the least of what the model was made for, 8,192 and what fits in the free memory.
+    Without ``asked``: the least of what the model was made for, 8,192 and what fits in the free memory. ``more`` bytes
+    than are free now will be when the model comes.
 
     Raises:
         UsageError: more was asked for than the model was made for, or a quantization that nothing computes here.
@@ -135,7 +136,7 @@ def plan_context(plan: Plan, asked: int | None = None) -> int:
     most = plan.args.max_position_embeddings
     if asked is not None and not 1 <= asked <= most:
         raise UsageError(f"--context is {asked:,}, but must be 1 to {most:,}, the positions this model was made for.")
-    free = free_memory(plan.device)
+    free = free_memory(plan.device) + more
     if asked is None:
         context = plan.largest_context(free, min(most, USUAL_CONTEXT))
         if context >= min(most, LEAST_CONTEXT):

@@ -71,7 +71,7 @@ def swap_model(repl: Repl, name: str) -> None:
     is_loaded = not isinstance(repl.backend, NoBackend)
     repl.backend = NoBackend(info=old)  # from here on nobody holds the old one
     failure = _load(repl, partial(load, name))
-    if failure is not None and is_loaded:
+    if failure is not None and is_loaded and not repl.is_strict:  # a strict chat ends here
         _bring_back(repl, old, repl.reload or partial(load, old.name))
     if failure is not None:
         raise failure
