@@ -56,7 +56,7 @@ def test_every_command_has_help_under_both_flags(name: str, capfd) -> None:
     assert short.out.startswith(f"Usage: mistral {name} ")
     assert "--debug" in short.out
     assert "<str>" not in short.out
-    assert "{" not in short.out
+    assert not re.search(r"(?<!\{)\{(?!\{)", short.out)  # {{FIELD}} is what a template has
     assert "--color" in short.out
 
 

@@ -49,7 +49,7 @@ COMMANDS: Final = (
         (
             "mistral templates show translate",
             "git diff --staged | mistral gen --template commit",
-            "mistral gen --template translate --set from=English --set to=French < letter.txt",
+            "cat letter.txt | mistral gen --template translate --set from=English --set to=French",
         ),
     ),
     Command(
@@ -145,7 +145,7 @@ COMMANDS: Final = (
         "mistral_cli.commands.completions",
         "completions",
         "Print what makes a shell complete commands at TAB.",
-        ('eval "$(mistral completions bash)"', "mistral completions fish | source"),
+        ("mistral completions bash", "mistral completions zsh", "mistral completions fish"),
     ),
     Command("doctor", "mistral_cli.commands.doctor", "doctor", "Check this installation and say what to mend."),
 )
