@@ -59,8 +59,9 @@ def test_ctrl_c_at_the_question_sends_nothing_and_the_terminal_is_as_before() ->
         chat.send(line + "\r")
         chat.expect(then)
     chat.send("\x03")
+    chat.expect(r"\(not sent\)\r\n")
     chat.expect(READY)
-    chat.send("short\r")
+    chat.send("\x15short\r")  # the line that stands there again is erased
     chat.expect(r"It fits\.\r\n")
     chat.expect(READY)
     chat.send("\x04")

@@ -26,7 +26,9 @@ def keys(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     os.close(ours)
 
 
-@pytest.mark.parametrize(("typed", "read"), [(b"d", "d"), (b"n", "n"), (b"\r", "\n"), (b"\x04", "\x04")])
+@pytest.mark.parametrize(
+    ("typed", "read"), [(b"d", "d"), (b"n", "n"), (b"\r", "\n"), (b"\x04", "\x04"), (b"\x03", "\x03")]
+)
 def test_a_key_needs_no_enter(keys: int, typed: bytes, read: str) -> None:
     assert read_key(lambda: os.write(keys, typed)) == read
 

@@ -14,10 +14,7 @@ def read_key(ask: Callable[[], None]) -> str:
     """Return the key that is pressed once ``ask`` has shown the question; empty at the end of input.
 
     Keys that were pressed before are dropped: they were not meant for it. Of a key that sends several bytes (an arrow)
-    none is left behind, and the first is returned. Ctrl-C is Ctrl-C.
-
-    Raises:
-        KeyboardInterrupt: Ctrl-C.
+    none is left behind, and the first is returned. Ctrl-C is a key, too, and ends nothing.
     """
     if sys.platform == "win32":
         import msvcrt
@@ -28,7 +25,7 @@ def read_key(ask: Callable[[], None]) -> str:
 
     descriptor = sys.stdin.fileno()
     before = termios.tcgetattr(descriptor)
-    keys = [*before[:3], before[3] & ~(termios.ECHO | termios.ICANON), *before[4:]]
+    keys = [*before[:3], before[3] & ~(termios.ECHO | termios.ICANON | termios.ISIG), *before[4:]]
     termios.tcsetattr(descriptor, termios.TCSAFLUSH, keys)
     try:
         ask()
