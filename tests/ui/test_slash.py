@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 from chats import answers, err, out, typed
@@ -16,9 +17,6 @@ from mistral_cli.contract import Message
 from mistral_cli.errors import UsageError
 from mistral_cli.ui.slash.files import code_blocks
 from mistral_cli.ui.slash.table import COMMANDS
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 @pytest.mark.parametrize("columns", [120, 80, 40, 20])
@@ -144,6 +142,26 @@ def test_write_keeps_a_file_that_is_there_unless_told(tmp_path: Path) -> None:
 def test_write_where_nothing_can_be_written_is_said(tmp_path: Path) -> None:
     repl = typed("one", "/write /proc/nowhere/x", f"/write! {tmp_path}", backend=FakeBackend())
     assert err(repl).count("cannot be written") == 2
+
+
+def test_what_is_replaced_keeps_its_mode(tmp_path: Path) -> None:
+    path = tmp_path / "answer.txt"
+    path.touch(mode=0o600)
+    typed("one", f"/write! {path}", backend=FakeBackend())
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_device_is_written_to_and_never_replaced(tmp_path: Path) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    reading = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    typed("one", f"/write {fifo}", backend=FakeBackend())
+    assert os.read(reading, 100) == b"Hello there, friend.\n"
+    assert stat.S_ISFIFO(fifo.stat().st_mode)
+    os.close(reading)
+    repl = typed("one", "/write /dev/full", backend=FakeBackend())
+    assert "/dev/full cannot be written: No space left on device." in err(repl)
+    assert not Path("/dev/full").is_file()
 
 
 def test_export_writes_markdown_and_json(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import shutil
+import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -17,6 +18,10 @@ from typer.core import TyperCommand, TyperGroup
 
 from mistral_cli.commands.as_typed import take_as_typed
 
+_NARROW: Final = 60
+"""Columns below which names and their texts do not stand side by side."""
+_NAMES: Final = 30
+"""Columns of names at most."""
 CONTEXT: Final = {"help_option_names": ["-h", "--help"]}
 
 
@@ -59,10 +64,19 @@ class LazyGroup(TyperGroup):
         formatter.width = _help_width()
         super().format_help(ctx, formatter)
 
+    def format_usage(self, ctx: Any, formatter: Any) -> None:
+        """Write the usage line."""
+        _write_usage(self, ctx, formatter)
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write the options, then the commands."""
+        _write_options(self, ctx, formatter)
+        self.format_commands(ctx, formatter)
+
     def format_commands(self, _ctx: Any, formatter: Any) -> None:
         """Write the rows of the table, importing none of them."""
         with formatter.section("Commands"):
-            formatter.write_dl([(row.name, row.summary) for row in self.rows], col_max=_names_width(formatter.width))
+            _write_rows([(row.name, row.summary) for row in self.rows], formatter)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Find the command; a wrong name is compared with those of the table."""
@@ -106,17 +120,48 @@ class HelpInSections(TyperCommand):
             with formatter.section("Examples"):
                 formatter.write("".join(f"{'':{formatter.current_indent}}{line}\n" for line in self.examples))
 
+    def format_usage(self, ctx: Any, formatter: Any) -> None:
+        """Write the usage line."""
+        _write_usage(self, ctx, formatter)
+
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write arguments and options, one section a heading, in the order in which the headings first come."""
-        sections: dict[str, list[tuple[str, str]]] = {}
-        for param in self.get_params(ctx):
-            record = param.get_help_record(ctx)
-            if record is not None:
-                heading = getattr(param, "rich_help_panel", None) or f"{param.param_type_name.capitalize()}s"
-                sections.setdefault(heading, []).append((_short(record[0]), record[1]))
-        for heading, rows in sections.items():
-            with formatter.section(heading):
-                formatter.write_dl(rows, col_max=_names_width(formatter.width))
+        _write_options(self, ctx, formatter)
+
+
+def _write_options(command: Any, ctx: Any, formatter: Any) -> None:
+    sections: dict[str, list[tuple[str, str]]] = {}
+    for param in command.get_params(ctx):
+        record = param.get_help_record(ctx)
+        if record is not None:
+            heading = getattr(param, "rich_help_panel", None) or f"{param.param_type_name.capitalize()}s"
+            sections.setdefault(heading, []).append((_short(record[0]), record[1]))
+    for heading, rows in sections.items():
+        with formatter.section(heading):
+            _write_rows(rows, formatter)
+
+
+def _write_rows(rows: list[tuple[str, str]], formatter: Any) -> None:
+    """Write names and what they do: side by side, or each text below its name where there is no room for that."""
+    if formatter.width >= _NARROW:
+        formatter.write_dl(rows, col_max=_NAMES)
+        return
+    for name, text in rows:
+        for words, indent, more in ((name.replace("|", "| "), 2, 6), (text, 6, 6)):
+            first, rest = " " * indent, " " * more
+            width = max(formatter.width, 18)
+            lines = textwrap.wrap(words, width, initial_indent=first, subsequent_indent=rest, break_on_hyphens=False)
+            formatter.write("".join(f"{line.replace('| ', '|')}\n" for line in lines))
+
+
+def _write_usage(command: Any, ctx: Any, formatter: Any) -> None:
+    """Write the usage line; where it would stand in a column of a few characters, below its heading."""
+    usage = " ".join([ctx.command_path, *command.collect_usage_pieces(ctx)])
+    if formatter.width >= _NARROW:
+        formatter.write_usage(ctx.command_path, usage.removeprefix(f"{ctx.command_path} "))
+        return
+    lines = textwrap.wrap(usage, formatter.width - 2, break_long_words=False, break_on_hyphens=False)
+    formatter.write("\n".join(["Usage:", *(f"  {line}" for line in lines)]) + "\n")
 
 
 def _light(option: Any) -> Any:
@@ -129,14 +174,9 @@ def _help_width() -> int:
     return max(min(shutil.get_terminal_size().columns, 80) - 2, 18)
 
 
-def _names_width(width: int) -> int:
-    """Return how far the column of names goes before its texts stand below them."""
-    return 30 if width >= 60 else width // 3
-
-
 def _short(names: str) -> str:
     """``--json / --no-json`` -> ``--[no-]json``; ``PROMPT <str>`` -> ``PROMPT``."""
-    yes, _, no = names.removesuffix(" <str>").partition(" / --no-")
+    yes, _, no = names.removesuffix(" <str>").removesuffix(" <list[str]>").partition(" / --no-")
     return yes.replace(f"--{no}", f"--[no-]{no}") if no else yes
 
 

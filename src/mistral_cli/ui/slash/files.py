@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -85,31 +86,38 @@ def _save(repl: Repl, words: str, text: Callable[[Path], str], example: str) -> 
         raise UsageError(f"{example.split()[0]} has no file name.", f"For instance: {example}")
     path = Path(name).expanduser()
     data = text(path).encode("utf-8", "surrogateescape")
-    if path.exists() and not is_forced:
+    if path.is_file() and not is_forced:
         if repl.is_strict or not repl.console.can_ask:
             raise UsageError(f"{name} exists already.", f"{example.split()[0]}! replaces it.")
         if not repl.console.ask(f"{name} exists. Replace it?"):
             return
-    _write_beside(path, data)
+    try:
+        _put(path, data)
+    except OSError as error:
+        raise MistralError(f"{name} cannot be written: {error.strerror}.", "Name another place.") from error
     repl.console.notice(f"Wrote {name}, {len(data):,} bytes.")
 
 
-def _write_beside(path: Path, data: bytes) -> None:
-    """Write a file and put it in its place at once, so that what was there is lost only when all is written."""
+def _put(path: Path, data: bytes) -> None:
+    """Write a file and put it in its place at once, so that what was there is lost only when all is written.
+
+    What is no file (a FIFO, ``/dev/full``) is written to as it is, never replaced.
+    """
+    if path.exists() and not path.is_file():
+        with path.open("wb", buffering=0) as device:
+            device.write(data)
+        return
     beside = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        if path.is_dir():
-            raise IsADirectoryError(21, "Is a directory")
-        try:
-            with beside.open("xb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            beside.replace(path)
-        finally:
-            beside.unlink(missing_ok=True)
-    except OSError as error:
-        raise MistralError(f"{path} cannot be written: {error.strerror}.", "Name another place.") from error
+        with beside.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        if path.exists():
+            beside.chmod(stat.S_IMODE(path.stat().st_mode))
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
 
 
 def _pipe(repl: Repl, words: str) -> None:
