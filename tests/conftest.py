@@ -23,11 +23,7 @@ if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out the tests for GPUs, and for tmux, where there is none."""
-    if shutil.which("tmux") is None:
-        in_tmux = [item for item in items if item.get_closest_marker("tmux")]
-        config.hook.pytest_deselected(items=in_tmux)
-        items[:] = [item for item in items if item not in in_tmux]
+    """Leave out the tests for GPUs where there is none."""
     on_gpu = [item for item in items if item.get_closest_marker("gpu")]
     if on_gpu:
         import torch
@@ -35,6 +31,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if not torch.cuda.is_available():
             config.hook.pytest_deselected(items=on_gpu)
             items[:] = [item for item in items if item not in on_gpu]
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Fail a test whose program is not installed: left out, it would never be missed."""
+    if item.get_closest_marker("tmux") and shutil.which("tmux") is None:
+        pytest.fail("tmux is not installed, and this test drives it: apt-get install tmux", pytrace=False)
 
 
 @pytest.fixture(autouse=True)
