@@ -145,7 +145,7 @@ def refusal(drop: Drop, request: Request) -> ContextError:
 
 def _too_long(tokens: int, total: int) -> ContextError:
     message = f"The question alone takes {tokens:,} tokens, but the context holds {total:,}, answer included."
-    return ContextError(message, "Shorten it, or start with a larger --context.")
+    return ContextError(message, "Shorten it, or see whether the model can hold more (--context, mistral show).")
 
 
 def _is_same(turn: Turn, info: ModelInfo) -> bool:
