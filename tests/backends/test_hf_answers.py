@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -90,9 +91,10 @@ def test_a_prompt_read_in_small_chunks_is_answered_alike(backends: dict[str, HfB
     backend = backends["gemma2"]  # its window of 16 is shorter than the prompt
     whole = ask(backend).ids
     backend.engine._kept.forget()
-    backend.engine._chunk, kept = 5, backend.engine._chunk
+    kept = backend.engine._loop
+    backend.engine._loop = replace(kept, chunk=5)
     assert ask(backend).ids == whole
-    backend.engine._chunk = kept
+    backend.engine._loop = kept
 
 
 # -- the cache that is kept -------------------------------------------------------------------------------------------

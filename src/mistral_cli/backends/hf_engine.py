@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import threading
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -15,21 +16,21 @@ from torch import nn
 
 from mistral_cli.backends.hf_cache import KeptSequence
 from mistral_cli.backends.hf_quiet import quiet
-from mistral_cli.contract import PrefillProgress
 from mistral_cli.engine.answer import CancelledError
-from mistral_cli.engine.draw import begin_answer, draw_token
+from mistral_cli.engine.draw import begin_answer
 from mistral_cli.engine.faults import check_bias, check_prompt, out_of_memory
 from mistral_cli.engine.host_memory import peak_resident
+from mistral_cli.engine.loop import Loop
 from mistral_cli.engine.plan import CHUNK
-from mistral_cli.errors import CheckpointError, MistralError
+from mistral_cli.errors import CheckpointError
 from mistral_cli.weights.allocate import is_out_of_memory
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
+    from collections.abc import Collection, Generator, Iterable, Sequence
 
     from torch import Tensor
 
-    from mistral_cli.contract import Cancel, EngineEvent, SamplingParams, TokenDrawn
+    from mistral_cli.contract import Cancel, EngineEvent, SamplingParams
     from mistral_cli.engine.answer import Answer
 
 _NEVER = threading.Event()
@@ -65,10 +66,17 @@ class HfEngine:
         self.model = model
         self._context = context
         self._most = most
-        self._eos = frozenset(eos_ids)
-        self._protected = self._eos.union(control_ids)
+        self._protected = frozenset(eos_ids).union(control_ids)
         self._kept = KeptSequence(model.config)
-        self._chunk = chunk if self._kept.rewinds else context
+        self._loop = Loop(
+            eos=frozenset(eos_ids),
+            chunk=chunk if self._kept.rewinds else context,
+            keep=self._keep,
+            step=self._step,
+            next=self._next,
+            forget=self._kept.forget,
+            peak_memory=partial(_peak_memory, model),
+        )
         self._cache_name = _cache_name(model)
         self._options = _forward_options(model)
         self._running: Generator[EngineEvent, None, None] | None = None
@@ -109,39 +117,15 @@ class HfEngine:
         answer = begin_answer(prompt, params, cancel or _NEVER, context=self._context, protected=self._protected)
         if self._running:
             self._running.close()
-        self._running = self._events(answer)
+        self._running = self._loop.run(answer)
         return self._running
 
-    def _events(self, answer: Answer) -> Generator[EngineEvent, None, None]:
-        try:
-            logits = yield from self._read(answer)
-            yield from self._write(answer, logits)
-        except CancelledError:
-            answer.reason = "cancelled"
-        yield answer.done(_peak_memory(self.model))
-
-    def _read(self, answer: Answer) -> Generator[EngineEvent, None, Tensor]:
-        """Prefill what the cache does not hold yet; return the logits ``(V,)`` after the last id of the prompt."""
-        total = len(answer.prompt)
+    def _keep(self, answer: Answer) -> str:
         answer.reused = self._kept.keep(answer.prompt)
-        yield PrefillProgress(answer.reused, total, answer.reused)
-        for start in range(answer.reused, total, self._chunk):
-            logits = self._step(answer.prompt[start : start + self._chunk], answer)
-            yield PrefillProgress(min(start + self._chunk, total), total, answer.reused)
-        return logits
+        return ""
 
-    def _write(self, answer: Answer, logits: Tensor) -> Iterator[EngineEvent]:
-        """Draw until EOS, the limit or a cancel; the last id drawn stays out of the cache."""
-        while True:
-            answer.check()
-            token = self._draw(answer, logits)
-            if token.id in self._eos:
-                return
-            yield token
-            if answer.drawn == answer.room:
-                answer.reason = "length"
-                return
-            logits = self._step([token.id], answer)
+    def _next(self, token: int, answer: Answer) -> Tensor:
+        return self._step([token], answer)
 
     @torch.inference_mode()
     def _step(self, ids: list[int], answer: Answer) -> Tensor:
@@ -165,13 +149,6 @@ class HfEngine:
     def _check(self, *_layer: object) -> None:
         if self._answer is not None:
             self._answer.check()
-
-    def _draw(self, answer: Answer, logits: Tensor) -> TokenDrawn:
-        try:
-            return draw_token(answer, logits)
-        except MistralError:
-            self._kept.forget()
-            raise
 
 
 def _forward_options(model: Any) -> dict[str, Any]:

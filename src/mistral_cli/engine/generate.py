@@ -7,25 +7,24 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from mistral_cli.contract import Notice, PrefillProgress
-from mistral_cli.engine.answer import CancelledError
 from mistral_cli.engine.batch import NEVER, Batch, Rules
 from mistral_cli.engine.captured import Steps
-from mistral_cli.engine.draw import begin_answer, draw_token
+from mistral_cli.engine.draw import begin_answer
 from mistral_cli.engine.faults import check_bias, check_prompt, memory_errors
 from mistral_cli.engine.host_memory import peak_resident
+from mistral_cli.engine.loop import Loop
 from mistral_cli.engine.places import Places
 from mistral_cli.engine.plan import CHUNK
 from mistral_cli.engine.plan_rows import ROWS
 from mistral_cli.engine.prefix import KeptSequence
-from mistral_cli.errors import MistralError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
+    from mistral_cli.errors import MistralError
+    from collections.abc import Collection, Generator, Iterable, Sequence
 
     from torch import Tensor
 
-    from mistral_cli.contract import Cancel, EngineEvent, SamplingParams, TokenDrawn
+    from mistral_cli.contract import Cancel, EngineEvent, SamplingParams
     from mistral_cli.engine.answer import Answer
     from mistral_cli.engine.batch import RowEvent, TokenRequest
     from mistral_cli.model.transformer import Mistral
@@ -57,12 +56,19 @@ class NativeEngine:
     ) -> None:
         self.model = model
         self._context = context or model.args.max_position_embeddings
-        self._eos = frozenset(eos_ids)
-        self._protected = self._eos.union(control_ids)
-        self._chunk = chunk
+        self._protected = frozenset(eos_ids).union(control_ids)
         self._prepares = steps is None and model.device.type == "cuda"
         self._steps = Steps(model) if self._prepares else steps
         self._kept = KeptSequence(model.new_cache(capacity=self._context))
+        self._loop = Loop(
+            eos=frozenset(eos_ids),
+            chunk=chunk,
+            keep=self._keep,
+            step=self._step,
+            next=self._next,
+            forget=self._kept.forget,
+            peak_memory=partial(peak_memory, model.device),
+        )
         self._running: Generator[EngineEvent, None, None] | Generator[RowEvent, None, None] | None = None
 
     @property
@@ -94,7 +100,7 @@ class NativeEngine:
             UsageError: the prompt is empty, or a bias is for a token that the model does not have.
             MistralError: the logits are not finite; the message names the token.
         """
-        events = self._events(self._begin(prompt, params, cancel or NEVER))
+        events = self._loop.run(self._begin(prompt, params, cancel or NEVER))
         if self._running:
             self._running.close()
         self._running = events
@@ -118,9 +124,9 @@ class NativeEngine:
         """
         rules = Rules(
             begin=lambda request: self._begin(request.prompt, request.params, request.cancel),
-            eos=self._eos,
-            chunk=self._chunk,
-            peak_memory=partial(peak_memory, self.model.device),
+            eos=self._loop.eos,
+            chunk=self._loop.chunk,
+            peak_memory=self._loop.peak_memory,
         )
         others = (KeptSequence(self.model.new_cache(capacity=self._context)) for _ in range(rows - 1))
         if self._running:
@@ -134,38 +140,10 @@ class NativeEngine:
         check_bias(params, self.model.args.vocab_size)
         return begin_answer(prompt, params, cancel, context=self._context, protected=self._protected)
 
-    def _events(self, answer: Answer) -> Generator[EngineEvent, None, None]:
-        try:
-            logits = yield from self._read(answer)
-            yield from self._write(answer, logits)
-        except CancelledError:
-            answer.reason = "cancelled"
-        yield answer.done(peak_memory(self.model.device))
-
-    def _read(self, answer: Answer) -> Generator[EngineEvent, None, Tensor]:
-        """Prefill what the cache does not hold yet; return the logits ``(V,)`` after the last id of the prompt."""
-        total = len(answer.prompt)
+    def _keep(self, answer: Answer) -> str:
         answer.reused, rolled = self._kept.keep(answer.prompt)
-        if rolled:  # a chat goes on, and it will take as long as a new one
-            yield Notice("The sliding window has moved past the place to go on from: the prompt is read again.")
-        yield PrefillProgress(answer.reused, total, answer.reused)
-        for start in range(answer.reused, total, self._chunk):
-            logits = self._step(answer.prompt[start : start + self._chunk], answer)
-            yield PrefillProgress(min(start + self._chunk, total), total, answer.reused)
-        return logits
-
-    def _write(self, answer: Answer, logits: Tensor) -> Iterator[EngineEvent]:
-        """Draw until EOS, the limit or a cancel; the last id drawn stays out of the cache."""
-        while True:
-            answer.check()
-            token = self._draw(answer, logits)
-            if token.id in self._eos:
-                return
-            yield token
-            if answer.drawn == answer.room:
-                answer.reason = "length"
-                return
-            logits = self._next(token.id, answer)
+        # a chat goes on, and it will take as long as a new one
+        return "The sliding window has moved past the place to go on from: the prompt is read again." if rolled else ""
 
     def _next(self, token: int, answer: Answer) -> Tensor:
         """Put one id through the model, as it is prepared for if it is; return the logits ``(V,)`` after it."""
@@ -188,13 +166,6 @@ class NativeEngine:
             logits, _ = self.model(tokens, self._kept.cache, last_only=True, on_layer=answer.check)
         self._kept.add(ids)
         return logits[0, -1]
-
-    def _draw(self, answer: Answer, logits: Tensor) -> TokenDrawn:
-        try:
-            return draw_token(answer, logits)
-        except MistralError:
-            self._kept.forget()
-            raise
 
 
 def peak_memory(device: torch.device) -> int:
