@@ -12,81 +12,15 @@ import mistral_common
 import numpy as np
 import pytest
 from command_line import mistral
+from published_configs import PUBLISHED, SMALL, SMALL_CONFIG, write_config
 from safetensors.numpy import save_file
 
-from mistral_cli.commands.show_facts import find_license, kv_cache_bytes, memory_needed
-from mistral_cli.commands.sizes import size
-from mistral_cli.model.args import ModelArgs
+from mistral_cli.commands.show_facts import find_license
 
 if TYPE_CHECKING:
     Config = dict[str, object]
 
 TOKENIZERS = Path(mistral_common.__file__).parent / "data"
-
-MISTRAL: Config = {
-    "architectures": ["MistralForCausalLM"],
-    "model_type": "mistral",
-    "hidden_act": "silu",
-    "hidden_size": 4096,
-    "intermediate_size": 14336,
-    "max_position_embeddings": 32768,
-    "num_attention_heads": 32,
-    "num_hidden_layers": 32,
-    "num_key_value_heads": 8,
-    "rms_norm_eps": 1e-05,
-    "rope_theta": 1000000.0,
-    "sliding_window": None,
-    "tie_word_embeddings": False,
-    "torch_dtype": "bfloat16",
-    "vocab_size": 32000,
-}
-LARGE = {"hidden_size": 5120, "head_dim": 128, "num_hidden_layers": 40, "vocab_size": 131072}
-MINISTRAL = {"num_hidden_layers": 36, "intermediate_size": 12288, "head_dim": 128, "vocab_size": 131072}
-MIXTRAL = {
-    "architectures": ["MixtralForCausalLM"],
-    "model_type": "mixtral",
-    "num_local_experts": 8,
-    "num_experts_per_tok": 2,
-}
-PUBLISHED = {
-    "Mistral-7B-v0.1": (MISTRAL | {"sliding_window": 4096, "rope_theta": 10000.0}, 7_241_732_096),
-    "Mistral-7B-v0.3": (MISTRAL | {"vocab_size": 32768}, 7_248_023_552),
-    "Mistral-Nemo-12B": (MISTRAL | LARGE | {"max_position_embeddings": 131072}, 12_247_782_400),
-    "Ministral-8B-2410": (MISTRAL | MINISTRAL | {"sliding_window": 32768, "rope_theta": 1e8}, 8_019_808_256),
-    "Mistral-Small-24B-2501": (MISTRAL | LARGE | {"intermediate_size": 32768, "rope_theta": 1e8}, 23_572_403_200),
-    "Mixtral-8x7B": (MISTRAL | MIXTRAL, 46_702_792_704),
-}
-"""Model -> its published config, its published number of parameters."""
-
-SMALL = ModelArgs(
-    dim=32,
-    n_layers=3,
-    head_dim=8,
-    hidden_dim=48,
-    n_heads=4,
-    n_kv_heads=2,
-    vocab_size=64,
-    rope_theta=1e6,
-    max_position_embeddings=128,
-    sliding_window=16,
-)
-SMALL_CONFIG = MISTRAL | {
-    "hidden_size": 32,
-    "num_hidden_layers": 3,
-    "head_dim": 8,
-    "intermediate_size": 48,
-    "num_attention_heads": 4,
-    "num_key_value_heads": 2,
-    "vocab_size": 64,
-    "max_position_embeddings": 128,
-    "sliding_window": 16,
-}
-
-
-def write_config(folder: Path, config: Config) -> Path:
-    folder.mkdir(exist_ok=True)
-    (folder / "config.json").write_text(json.dumps(config))
-    return folder
 
 
 @pytest.fixture
@@ -251,87 +185,3 @@ def test_the_licence_is_what_the_readme_states_or_the_licence_file_begins_with(
     for name, text in files.items():
         (tmp_path / name).write_bytes(text.encode())
     assert find_license(tmp_path) == found
-
-
-@pytest.mark.parametrize("scheme", ["nf4", "int8"])
-@pytest.mark.parametrize(
-    "args",
-    [
-        ModelArgs.mistral_7b_v03(),
-        ModelArgs.mixtral_8x7b(),
-        ModelArgs(dim=256, n_layers=1, head_dim=64, hidden_dim=1000, n_heads=4, n_kv_heads=2, vocab_size=100),
-        ModelArgs(dim=128, n_layers=1, head_dim=8, hidden_dim=72, n_heads=4, n_kv_heads=1, tie_word_embeddings=True),
-    ],
-    ids=["7B", "experts", "odd sizes", "tied"],
-)
-def test_what_is_shown_is_what_a_quantized_model_takes(args: ModelArgs, scheme: str) -> None:
-    import torch
-
-    from mistral_cli.weights.methods import choose_method
-    from mistral_cli.weights.quantize import quantized_bytes
-
-    method = choose_method(scheme, torch.device("cpu"))
-    assert memory_needed(args)[scheme] == quantized_bytes(args, torch.bfloat16, method)
-
-
-def test_a_7b_takes_4_gb_in_nf4() -> None:
-    assert memory_needed(ModelArgs.mistral_7b_v03())["nf4"] == 4_048_035_840
-
-
-def test_a_small_model_is_not_quantized_unless_asked(capfd: pytest.CaptureFixture[str], model: Path) -> None:
-    assert (
-        "quantization  none unless asked for: --quantize nf4, int8 or int4\n" in mistral(capfd, "show", str(model)).out
-    )
-    assert json.loads(mistral(capfd, "show", str(model), "--json").out)["quantization"] == "none"
-
-
-def test_files_that_are_quantized_already_say_so(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    section = {"quant_method": "bitsandbytes", "load_in_4bit": True, "bnb_4bit_quant_type": "nf4"}
-    path = tmp_path / "config.json"
-    path.write_text(json.dumps(SMALL_CONFIG | {"quantization_config": section}))
-    said = mistral(capfd, "show", str(path)).out
-    assert "quantization  nf4: these files are quantized already, and are loaded as they are\n" in said
-    assert "--quantize" not in said
-    found = json.loads(mistral(capfd, "show", str(path), "--json").out)
-    assert found["quantization"] == "nf4"
-    assert list(found["memory"]) == ["nf4"]
-
-
-@pytest.mark.parametrize("scheme", ["nf4", "int8"])
-def test_quantized_files_take_what_their_model_takes(
-    capfd: pytest.CaptureFixture[str], tmp_path: Path, scheme: str
-) -> None:
-    import torch
-
-    from mistral_cli.weights.config import read_args
-    from mistral_cli.weights.files import find_files
-    from mistral_cli.weights.taken_over import held_bytes
-
-    folder = tmp_path / "small"
-    assert mistral(capfd, "quantize", "builtin", "--to", scheme, "-o", str(folder), "-q").code == 0
-    files = find_files(folder)
-    held = held_bytes(files, read_args(files.config), torch.bfloat16, torch.device("cpu"))
-    assert json.loads(mistral(capfd, "show", str(folder), "--json").out)["memory"] == {scheme: held}
-
-
-def test_a_large_model_is_quantized_unless_told_otherwise(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    path = tmp_path / "config.json"
-    path.write_text(json.dumps(PUBLISHED["Mistral-7B-v0.3"][0]))
-    assert (
-        "quantization  nf4 unless told otherwise (4.05 GB): --quantize none, int8 or int4\n"
-        in mistral(capfd, "show", str(path)).out
-    )
-    assert json.loads(mistral(capfd, "show", str(path), "--json").out)["quantization"] == "nf4"
-
-
-def test_the_cache_of_a_layer_with_a_window_stops_growing_there() -> None:
-    half = ModelArgs(n_layers=2, sliding_window=(None, 100))
-    per_layer = half.kv_bytes_per_token(2) // 2
-    assert kv_cache_bytes(half, 50) == 100 * per_layer
-    assert kv_cache_bytes(half, 1000) == 1100 * per_layer
-
-
-def test_sizes_are_written_with_the_unit_that_fits() -> None:
-    assert [size(n) for n in (0, 999, 1500, 2_340_000, 14_496_047_104)] == [
-        *("0 B", "999 B", "1.50 kB", "2.34 MB", "14.50 GB")
-    ]
