@@ -1,4 +1,4 @@
-"""The role and the template of docs/roles-and-templates.md are sound, and what it says of translating is what is sent."""
+"""What docs/roles-and-templates.md shows is sound: its role, its template, and what it says of translating."""
 
 from __future__ import annotations
 
