@@ -11,7 +11,7 @@ from command_line import mistral
 
 from fakes import fake_console
 from hub.cached_models import CONFIG, OTHER_COMMIT, WEIGHTS, cache_model
-from mistral_cli.commands.list import alias_names, model_names
+from mistral_cli.commands.list import model_names
 from mistral_cli.weights.hub import DEFAULT_MODEL
 from mistral_cli.weights.hub_cache import cache_folder
 from mistral_cli.weights.hub_names import ALIASES
@@ -144,7 +144,6 @@ def test_names_to_complete_are_those_of_whole_models_and_none_where_the_config_i
     assert model_names() == ("7b", DEFAULT_MODEL, "builtin")
     configure("model = \n")
     assert model_names() == ()
-    assert "nemo" in alias_names()
 
 
 def test_a_narrow_terminal_gets_a_name_and_the_rest_below() -> None:

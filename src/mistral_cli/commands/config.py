@@ -39,14 +39,14 @@ def config(
     action: Annotated[Literal["list", "get", "set", "unset", "path"], typer.Argument(metavar="ACTION")] = "list",
     words: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[OPTION] [VALUE]…", show_default=False, help="The option, and for `set` its value."),
+        typer.Argument(metavar="OPTION [VALUE]", show_default=False, help="The option, and for `set` its value."),
     ] = None,
     as_object: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Show or change the settings: `list`, `get NAME`, `set NAME VALUE`, `unset NAME`, `path`.
+    """Show or change the settings: `list`, `get OPTION`, `set OPTION VALUE`, `unset OPTION`, `path`.
 
     `list` says of every option its value, who set it (`config.toml` and the line, an environment variable, a flag) and
-    what it may be; with a NAME of that one alone. `get` prints the bare value, nothing where there is none. `set` and
+    what it may be; with names, of those alone. `get` prints the bare value, nothing where there is none. `set` and
     `unset` change `config.toml` and leave its comments and its order alone.
     """
     settings, console = _start(ctx, action)

@@ -68,13 +68,6 @@ def model_names() -> tuple[str, ...]:
         return ()
 
 
-def alias_names() -> tuple[str, ...]:
-    """Return the short names, for whoever completes what can be pulled."""
-    from mistral_cli.weights.hub_names import ALIASES
-
-    return tuple(alias.name for alias in ALIASES)
-
-
 # -- the models ------------------------------------------------------------------------------------------------------
 
 
