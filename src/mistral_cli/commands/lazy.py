@@ -147,7 +147,7 @@ def _write_rows(rows: list[tuple[str, str]], formatter: Any) -> None:
         formatter.write_dl(rows, col_max=_NAMES)
         return
     for name, text in rows:
-        for words, indent, more in ((name.replace("|", "| "), 2, 6), (text, 6, 6)):
+        for words, indent, more in ((name.replace("|", "| "), 2, 4), (text, 4, 4)):
             first, rest = " " * indent, " " * more
             width = max(formatter.width, 18)
             lines = textwrap.wrap(words, width, initial_indent=first, subsequent_indent=rest, break_on_hyphens=False)
