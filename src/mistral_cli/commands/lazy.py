@@ -6,6 +6,7 @@ So ``mistral --help`` costs typer alone. Knows no command.
 from __future__ import annotations
 
 import importlib
+import re
 import shutil
 import textwrap
 from collections.abc import Mapping
@@ -20,6 +21,9 @@ from mistral_cli.commands.as_typed import take_as_typed
 
 _NARROW: Final = 60
 """Columns below which names and their texts do not stand side by side."""
+_FLAG: Final = re.compile(r"--[\w-]+")
+_HYPHEN: Final = "\u2011"
+"""Where no line breaks."""
 _NAMES: Final = 30
 """Columns of names at most."""
 CONTEXT: Final = {"help_option_names": ["-h", "--help"]}
@@ -114,8 +118,12 @@ class HelpInSections(TyperCommand):
         return [piece.strip("{}") for piece in super().collect_usage_pieces(ctx)]
 
     def format_help_text(self, ctx: Any, formatter: Any) -> None:
-        """Write what the command does, then the examples."""
+        """Write what the command does, no flag in it broken, then the examples."""
+        before, text = len(formatter.buffer), self.help
+        self.help = _FLAG.sub(lambda flag: flag.group().replace("-", _HYPHEN), text or "")
         super().format_help_text(ctx, formatter)
+        self.help = text
+        formatter.buffer[before:] = [part.replace(_HYPHEN, "-") for part in formatter.buffer[before:]]
         if self.examples:
             with formatter.section("Examples"):
                 formatter.write("".join(f"{'':{formatter.current_indent}}{line}\n" for line in self.examples))
