@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from every_tokenizer import EVERY_VERSION, make_tokenizer
+from every_tokenizer import make_tokenizer
 
 from mistral_cli.backends.answer import open_answer
 from mistral_cli.backends.hf import load_hf
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from mistral_cli.contract import Backend, Prompt
     from mistral_cli.text.tokenizer import Tokenizer
 
+VOCABULARIES = ("v1", "v3", "v3-tekken")
+"""A version of each vocabulary: of 32,000 pieces, of 32,768, and of bytes."""
 ASK = (Message(role="user", content="Go on for ever."),)
 WATCHED = SamplingParams(temperature=0, watchdog=True)
 TABLE = "| no. | square | cube |\n|---|---|---|\n" + "".join(f"| {n} | {n**2} | {n**3} |\n" for n in range(150))
@@ -49,7 +51,7 @@ STUTTERED = {
 }
 
 
-@pytest.fixture(scope="module", params=EVERY_VERSION)
+@pytest.fixture(scope="module", params=VOCABULARIES)
 def tokenizer(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Tokenizer:
     return make_tokenizer(tmp_path_factory.mktemp("tokenizer"), request.param)
 
