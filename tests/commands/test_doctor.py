@@ -191,6 +191,16 @@ def test_the_default_model_is_here_or_how_to_fetch_it_is_said(capfd: pytest.Capt
     assert rows_of(capfd)["default"]["value"] == f"{DEFAULT_MODEL}, here"
 
 
+def test_the_model_that_was_set_is_the_default(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("MISTRAL_CLI_MODEL", "nemo")
+    nemo = "mistralai/Mistral-Nemo-Instruct-2407"
+    assert rows_of(capfd)["default"]["value"] == f"{nemo}, not here: mistral pull {nemo}"
+    monkeypatch.setenv("MISTRAL_CLI_MODEL", str(tmp_path))
+    assert rows_of(capfd)["default"]["value"] == f"{tmp_path}, here"
+
+
 def test_fetched_models_are_looked_at_for_broken_links_and_missing_files(capfd: pytest.CaptureFixture[str]) -> None:
     put_in_cache("owner/fine", "model.safetensors")
     put_in_cache("owner/partial", "model-00001-of-00002.safetensors")

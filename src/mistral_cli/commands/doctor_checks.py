@@ -159,7 +159,7 @@ def _existing(path: Path) -> Path:
 
 def check_models() -> Iterator[Check]:
     """Look at the built-in model, the default one, and every one that was fetched."""
-    from mistral_cli.weights.hub import BUILTIN, DEFAULT_MODEL, builtin_path, is_cached
+    from mistral_cli.weights.hub import BUILTIN, builtin_path
     from mistral_cli.weights.hub_cache import cached_ids
 
     problem = _fault_of(BUILTIN, builtin_path())
@@ -167,10 +167,26 @@ def check_models() -> Iterator[Check]:
     yield Check(
         section="models", name=BUILTIN, value="damaged" if problem else "here", problem=problem, remedy=reinstall
     )
-    state = "here" if is_cached(DEFAULT_MODEL) else f"not here: mistral pull {DEFAULT_MODEL}"
-    yield Check(section="models", name="default", value=f"{DEFAULT_MODEL}, {state}")
+    yield _default()
     for repo_id in cached_ids():
         yield _fetched(repo_id)
+
+
+def _default() -> Check:
+    """Look whether the model that answers where none is named is here: the one that was set, else the usual one."""
+    from mistral_cli.settings.load import load_settings
+    from mistral_cli.weights.hub import BUILTIN, DEFAULT_MODEL, full_name, is_cached
+    from mistral_cli.weights.hub_inventory import absolute
+
+    try:
+        chosen = load_settings().model
+    except MistralError:  # which is told beside
+        chosen = None
+    name = full_name(chosen or DEFAULT_MODEL)
+    is_here = name == BUILTIN or absolute(name).is_dir() or is_cached(name)
+    return Check(
+        section="models", name="default", value=f"{name}, {'here' if is_here else f'not here: mistral pull {name}'}"
+    )
 
 
 def _fault_of(name: str, folder: Path) -> str:
