@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from mistral_cli.ui.repl import Repl
 
-_ALT_ENTER: Final = Keys.F24
+_ALT_ENTER: Final = Keys.ControlF24
 """A key that no keyboard has: Alt-Enter would else be Escape, then Enter, and in vi's keys each Escape would wait."""
 _ALT_ENTERS: Final = ("\x1b\r", "\x1b\n", "\x1b[27;3;13~", "\x1b[13;3u", "\x1b[27;2;13~", "\x1b[13;2u")
 """What terminals send for it; the last two are Shift-Enter, where they tell it from Enter."""

@@ -104,12 +104,12 @@ def _parts(status: Status) -> Iterator[tuple[str, tuple[str, ...]]]:
     """Yield each part's style and its forms, the longest first; the parts that matter most come first."""
     for number, mode in enumerate(status.modes):
         short = mode.partition(":")[0]
-        yield "class:toolbar.mode", (mode, mode, short, short, short, "" if number else short)
+        yield "class:toolbar.mode", (mode, mode, short, short, "" if number else short)
     yield _style(status.part), _gauges(status)
-    yield "", _shortened(status.model)
-    yield "", (status.form, status.form, status.form, "")
+    yield "", (sanitize(status.model), *[_short(status.model)] * 2, "")
+    yield "", (status.form, status.form, "")
     yield "", (f"{status.speed:,.1f} tokens/s", f"{status.speed:,.1f} t/s", "") if status.speed else ("",)
-    yield "", _shortened(status.chat)
+    yield "", (sanitize(status.chat), _short(status.chat), "")
 
 
 def _style(part: float) -> str:
@@ -124,7 +124,5 @@ def _gauges(status: Status) -> tuple[str, ...]:
     return f"{long} {count} tokens", f"{long} {count}", f"{long} {share}", f"{short} {share}", share, ""
 
 
-def _shortened(name: str) -> tuple[str, ...]:
-    name = sanitize(name)
-    last = name.rpartition("/")[2]
-    return name, excerpt(last, _SHORT), ""
+def _short(name: str) -> str:
+    return excerpt(sanitize(name).rpartition("/")[2], _SHORT)
