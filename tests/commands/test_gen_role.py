@@ -45,6 +45,14 @@ def test_a_role_of_the_config_counts_until_a_flag_says_another_or_none() -> None
     assert len(ask(prompt="P", role="none").backend.prompts[0]) == 1
 
 
+@pytest.mark.parametrize("line", ['role = "../../x"', 'role = ""', 'template = "v3"', 'template = "nothing"'])
+def test_what_the_config_asks_for_and_is_not_there_is_told_with_file_and_line(line: str) -> None:
+    places().config.mkdir(parents=True, exist_ok=True)
+    (places().config / "config.toml").write_text(f"\n{line}\n")
+    with pytest.raises(UsageError, match=rf"config\.toml:2: {line.split()[0]}"):
+        ask(prompt="P")
+
+
 def test_the_warnings_of_a_role_are_said() -> None:
     _write("sistem = 'x'")
     assert (

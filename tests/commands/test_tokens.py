@@ -109,6 +109,21 @@ def test_raw_text_has_no_template(tokens) -> None:
     assert json.loads(tokens("Hello", "--raw", "--json").out)["ids"] == [1, 23325]
 
 
+def test_a_prompts_template_and_a_role_are_seen_in_the_tokens(tokens) -> None:
+    translated = ("Hello", "--template", "translate", "--set", "from=English", "--set", "to=French", "--json")
+    written = "Translate: English → French\nEnglish: Hello\nFrench:"
+    assert json.loads(tokens(*translated).out) == json.loads(tokens(written, "--raw", "--json").out)
+    asked = json.loads(tokens("Hello", "--role", "reviewer", "--json").out)
+    assert len(asked["ids"]) > 50
+
+
+@pytest.mark.parametrize("flag", [("--template", "commit"), ("--role", "reviewer"), ("--set", "a=b")])
+def test_a_whole_conversation_has_no_place_for_a_template_or_a_role(flag: tuple[str, str], tokens) -> None:
+    outcome = tokens("--messages", "-", *flag, data=b'[{"role": "user", "content": "Hi"}]')
+    assert outcome.code == 2
+    assert f"{flag[0]} and --messages are both given" in outcome.err
+
+
 def test_another_template_can_be_asked_for(tokens) -> None:
     outcome = tokens("Hello", "--chat-template", "v2")
     assert outcome.out.startswith("v2 (--chat-template v2)\n")

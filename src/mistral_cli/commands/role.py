@@ -9,7 +9,7 @@ from mistral_cli.commands.prompt import Reader, read_system
 from mistral_cli.errors import UsageError
 from mistral_cli.settings.options import Settings
 from mistral_cli.settings.roles import read_role
-from mistral_cli.settings.sheet import Sheet, is_flag, with_sheet
+from mistral_cli.settings.sheet import Sheet, asked_by, is_flag, with_sheet
 from mistral_cli.settings.shelf import NONE
 from mistral_cli.ui.console import Console
 
@@ -24,7 +24,8 @@ def use_role(settings: Settings, console: Console) -> Settings:
     Raises:
         UsageError: no such role, or a value in its file that is none.
     """
-    return with_sheet(settings, _read(_named(settings), console))
+    with asked_by(settings, "role"):
+        return with_sheet(settings, _read(_named(settings), console))
 
 
 def begin_role(
@@ -40,8 +41,9 @@ def begin_role(
     if settings.resume is not None and not is_flag(settings, "role"):
         sheet = _read_old(keeper.role, reader.console)
     else:
+        with asked_by(settings, "role"):
+            sheet = _read(_named(settings), reader.console)
         keeper.take_role(_named(settings))
-        sheet = _read(keeper.role, reader.console)
     changes_system = settings.resume is None or is_flag(settings, "system") or is_flag(settings, "system_file")
     if is_flag(settings, "role"):
         changes_system |= "system" in sheet.values or not keeper.role
@@ -56,7 +58,7 @@ def _named(settings: Settings) -> str:
         UsageError: an empty name.
     """
     if settings.role == "":
-        raise UsageError(f"{settings.origins['role']} is empty, but must be the name of a role, or {NONE}.")
+        raise UsageError(f"The name of the role is empty; {NONE} is no role.")
     return "" if settings.role in (None, NONE) else settings.role or ""
 
 

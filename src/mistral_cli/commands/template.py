@@ -10,7 +10,7 @@ from typing import Final
 
 from mistral_cli.errors import UsageError
 from mistral_cli.settings.options import Settings
-from mistral_cli.settings.sheet import with_sheet
+from mistral_cli.settings.sheet import asked_by, with_sheet
 from mistral_cli.settings.shelf import NONE
 from mistral_cli.settings.templates import TEMPLATES, TemplateFile, read_template
 from mistral_cli.text.fields import fields_of, fill, is_field_name
@@ -88,15 +88,20 @@ def use_template(settings: Settings, console: Console) -> tuple[Settings, Templa
         if settings.set and settings.origins["set"].startswith("--"):
             raise UsageError("--set needs --template.", "See `mistral templates list`.")
         return settings, None
-    if _VERSION.fullmatch(settings.template or "") and settings.template not in TEMPLATES.names():
-        raise UsageError(f"There is no template called {settings.template!r}.", "A chat format: --chat-template.")
-    found = read_template(settings.template or "")
+    with asked_by(settings, "template"):
+        found = _read(settings.template or "")
     for text in found.sheet.warnings:
         console.warning(text)
     fields = _fields(found, settings.set)
     values = {name: fill(value, fields) if name in _FILLED else value for name, value in found.sheet.values.items()}
     settings = with_sheet(settings, replace(found.sheet, values=values))
     return settings, Template(name=found.name, prompt=found.prompt, fields=fields)
+
+
+def _read(name: str) -> TemplateFile:
+    if _VERSION.fullmatch(name) and name not in TEMPLATES.names():
+        raise UsageError(f"There is no template called {name!r}.", "A chat format: --chat-template.")
+    return read_template(name)
 
 
 def template_fields(found: TemplateFile) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ from mistral_cli.settings.load import read_option, unknown_keys
 from mistral_cli.settings.options import ONE_OF_TWO, OPTIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
     from mistral_cli.settings.options import Settings
     from mistral_cli.settings.toml_file import TomlFile
@@ -69,6 +70,17 @@ def with_sheet(settings: Settings, sheet: Sheet) -> Settings:
         origins = {one: origin for one, origin in origins.items() if one not in others}
         origins[name] = sheet.origins[name]
     return replace(settings, **values, origins=origins)
+
+
+@contextlib.contextmanager
+def asked_by(settings: Settings, name: str) -> Iterator[None]:
+    """Say in what goes wrong inside who asked for it by the option ``name``, unless it was a flag."""
+    try:
+        yield
+    except UsageError as error:
+        if name not in settings.origins or is_flag(settings, name):
+            raise
+        raise UsageError(f"{settings.origins[name]}: {error.message}", error.hint) from error
 
 
 def is_flag(settings: Settings, name: str) -> bool:
