@@ -1,0 +1,80 @@
+"""How an adapter is trained, as flags and as a file, and how large it becomes: counted without weights."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from peft import LoraConfig, get_peft_model
+
+from mistral_cli.errors import UsageError
+from mistral_cli.model.args import ModelArgs
+from mistral_cli.tune.count import count_adapter
+from mistral_cli.tune.recipe import Recipe, read_recipe
+from oracle import SHAPES, models
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_the_128_adapters_of_a_7b_have_27_million_numbers() -> None:
+    count = count_adapter(ModelArgs.mistral_7b_v03(), Recipe(rank=32, targets="q,k,v,o"))
+    assert (count.adapters, count.trained) == (128, 27_262_976)
+    assert count.share == pytest.approx(0.003747, abs=1e-6)
+
+
+@pytest.mark.parametrize("shape", ["mistral", "nemo-like", "mixtral"])
+@pytest.mark.parametrize("targets", ["q,v", "q,k,v,o", "all-linear"])
+def test_peft_trains_as_many(shape: str, targets: str) -> None:
+    if (shape, targets) == ("mixtral", "all-linear"):
+        targets = "q, k, v, o"  # what peft finds there
+    recipe = Recipe(rank=3, targets=targets)
+    wanted = recipe.target_modules
+    modules = wanted if isinstance(wanted, str) else list(wanted)
+    theirs = get_peft_model(models(SHAPES[shape])[1], LoraConfig(r=3, target_modules=modules, task_type="CAUSAL_LM"))
+    assert count_adapter(SHAPES[shape], recipe).trained == theirs.get_nb_trainable_parameters()[0]
+
+
+def test_a_recipe_is_read_as_it_was_written(tmp_path: Path) -> None:
+    recipe = Recipe(rank=8, targets="all-linear", lr=1e-3, packing=True, quantize="nf4")
+    (tmp_path / "recipe.toml").write_text(recipe.as_toml())
+    assert Recipe().with_values(read_recipe(tmp_path / "recipe.toml")) == recipe
+
+
+def test_flags_that_nobody_gave_leave_the_recipe(tmp_path: Path) -> None:
+    assert Recipe(rank=8).with_values({"rank": None, "lr": 1e-3}) == Recipe(rank=8, lr=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("rank", 0),
+        ("rank", True),
+        ("lr", 0),
+        ("lr", float("nan")),
+        ("dropout", 1),
+        ("targets", "q,x"),
+        ("targets", ""),
+        ("schedule", "step"),
+        ("eval_split", 0.9),
+        ("packing", "yes"),
+        ("quantize", "int8"),
+    ],
+)
+def test_a_value_out_of_its_range_is_refused_as_a_flag(name: str, value: object) -> None:
+    with pytest.raises(UsageError, match=f"--{name.replace('_', '-')} is .*must be"):
+        Recipe().with_values({name: value})
+
+
+@pytest.mark.parametrize(
+    ("text", "words"), [("rank = ", "no recipe"), ("ranks = 3", "'ranks'"), ("rank = 0", r"recipe\.toml: --rank is 0")]
+)
+def test_a_file_that_is_no_recipe_is_refused(tmp_path: Path, text: str, words: str) -> None:
+    (tmp_path / "recipe.toml").write_text(text)
+    with pytest.raises(UsageError, match=words):
+        read_recipe(tmp_path / "recipe.toml")
+
+
+def test_a_recipe_that_is_not_there_is_said(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no recipe at"):
+        read_recipe(tmp_path / "none.toml")
