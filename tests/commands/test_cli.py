@@ -67,6 +67,11 @@ def test_an_example_of_the_help_can_be_typed_as_it_stands(line: str) -> None:
     command.make_context(words[1], words[2:], obj=Invocation())  # typer refuses what it does not know
 
 
+def test_the_choices_of_a_missing_argument_stand_on_one_line(capfd) -> None:
+    said = "error: Missing argument 'SHELL'. Choose from: bash, zsh, fish. See `mistral completions --help`.\n"
+    assert mistral(capfd, "completions") == (2, "", said)
+
+
 def test_bare_mistral_without_a_terminal_is_the_help(capfd) -> None:
     assert mistral(capfd) == mistral(capfd, "--help")
 

@@ -155,14 +155,33 @@ def test_the_script_works_as_a_file_too(name: str, tmp_path: Path) -> None:
     shell.close()
 
 
-def test_bash_completes_beside_the_distributions_own_completions(tmp_path: Path) -> None:
+def _bash_completion() -> str:
     whole = Path("/usr/share/bash-completion/bash_completion")
     if not whole.exists():
         pytest.fail("bash-completion is not installed, and this test loads it: apt-get install bash-completion")
-    shell = Shell("bash", tmp_path, before=[f"source {whole}"])
+    return f"source {whole}"
+
+
+def test_bash_completes_beside_the_distributions_own_completions(tmp_path: Path) -> None:
+    shell = Shell("bash", tmp_path, before=[_bash_completion()])
     assert shell.press("mistral gen --quant")[0] == "mistral gen --quantize "
     assert shell.press("mistral gen --model=bui")[0] == "mistral gen --model=builtin "
     shell.close()
+
+
+def test_the_script_is_found_where_the_help_says_that_it_may_lie(tmp_path: Path) -> None:
+    for place, script in {
+        ".local/share/bash-completion/completions/mistral": "mistral.bash",
+        ".config/fish/completions/mistral.fish": "mistral.fish",
+    }.items():
+        (tmp_path / place).parent.mkdir(parents=True)
+        (tmp_path / place).symlink_to(ROOT / "completions" / script)
+    for shell in (
+        Shell("bash", tmp_path, before=[_bash_completion()], load=":"),
+        Shell("fish", tmp_path, before=["set fish_complete_path ~/.config/fish/completions"], load=":"),
+    ):
+        assert shell.completed("mistral gen --quant") == "mistral gen --quantize"
+        shell.close()
 
 
 @pytest.mark.parametrize(

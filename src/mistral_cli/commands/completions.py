@@ -26,8 +26,12 @@ def completions(
 ) -> None:
     """Print the script that makes a shell complete `mistral` at TAB: commands, flags, models, chats, roles, files.
 
-    bash: put eval "$(mistral completions bash)" into ~/.bashrc. zsh: the same with zsh, into ~/.zshrc, or write it
-    as _mistral into a folder of $fpath. fish: mistral completions fish > ~/.config/fish/completions/mistral.fish
+    bash: eval "$(mistral completions bash)" in ~/.bashrc; or, read at the first TAB where bash-completion is installed:
+    mistral completions bash > ~/.local/share/bash-completion/completions/mistral
+
+    zsh: eval "$(mistral completions zsh)" in ~/.zshrc; or, into a folder of $fpath: mistral completions zsh > _mistral
+
+    fish: mistral completions fish > ~/.config/fish/completions/mistral.fish
     """
     from mistral_cli.commands.table import COMMANDS
 

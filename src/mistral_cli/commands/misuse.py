@@ -27,7 +27,7 @@ def explain(error: typer.TyperException, program: str, commands: Sequence[str], 
         commands: the names of all commands.
         args: what was typed.
     """
-    text = error.format_message()
+    text = error.format_message().replace("\n\t", " ")  # typer sets choices one below the other
     command = next((word for word in args if word in commands), "")
     see = f"See `{program}{' ' + command if command else ''} --help`."
     if extra := _EXTRA.fullmatch(text.rstrip(".")):
