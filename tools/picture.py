@@ -1,140 +1,199 @@
-"""Drive a real `mistral chat` in a pseudo-terminal and export what its screen shows as an SVG picture.
+"""The pictures of the documentation: scenes played in a real terminal, each on the program as it is now.
 
-Knows keys and screens only: what is typed, and when the screen has become still.
+Knows what is typed and what must stand on the screen then. Two speakers: the built-in model, and for what it never
+says (tables) a script that is read out, called so in its picture.
 """
 
 from __future__ import annotations
 
-import io
-import os
-import re
+import json
 import sys
 import sysconfig
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mistral_cli.chat.store import open_store
+from mistral_cli.chat.turn import Turn, TurnRecord
+from screen import drawn, plain_environment, play, words
+
+if TYPE_CHECKING:
+    import pyte
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+LARGEST = 250_000
+"""Bytes of one picture."""
+BIN = Path(sysconfig.get_path("scripts"))
+MISTRAL = str(BIN / "mistral")
+SHELL = ("bash", "--norc", "--noprofile", "-i")
+CTRL_D = "\x04"
+READY = "▱"
+"""A part of the bar under a chat's line."""
+BUILTIN = (MISTRAL, "chat", "--model", "builtin", "--temperature", "0", "--no-store")
+ANSWER = """\
+Read it line by line: a file of **any size** then takes the memory of *one line*.
+
+```python
+from collections import Counter
 from pathlib import Path
 
-import pexpect
-import pyte
-from rich.console import Console
-from rich.style import Style
-from rich.text import Text
+def count_words(path: Path) -> Counter[str]:
+    \"\"\"Count the words of a file.\"\"\"
+    counts: Counter[str] = Counter()
+    with path.open() as lines:
+        for line in lines:
+            counts.update(line.split())
+    return counts
+```
 
-DOCS = Path(__file__).parents[1] / "docs"
-COLUMNS, ROWS = 92, 200
-PROMPT = "> "
+| way            | memory    | good for          |
+|:---------------|----------:|:------------------|
+| `read_text()`  | the file  | small files       |
+| line by line   | one line  | logs, any size    |
+| `mmap`         | pages     | random access     |
+
+1. Try it on a small file first.
+2. `Counter.most_common(10)` lists the ten most frequent.
+"""
+SCRIPTED = {
+    "command": "chat",
+    "name": "a scripted answer",
+    "context": 4096,
+    "answers": [[ANSWER[start : start + 4] for start in range(0, len(ANSWER), 4)]],
+    "flags": {"store": False},
+}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Scene:
-    """One picture: the command line, what is typed at its prompt, and what must be on the screen after each line."""
+    """One picture: a program, what is typed at what, and a phrase that must stand there in the end."""
 
     name: str
     title: str
-    arguments: tuple[str, ...]
-    typed: tuple[tuple[str, str], ...] = field(default=())
+    command: tuple[str, ...]
+    typed: tuple[tuple[str, str], ...]
+    shows: tuple[str, ...]
+    columns: int = 92
+    keeps_chats: bool = False
+    """Whether some chats lie in its home."""
 
 
 SCENES = (
     Scene(
         name="chat",
         title="mistral chat",
-        arguments=("chat", "--model", "builtin", "--temperature", "0"),
+        command=BUILTIN,
         typed=(
-            ("hi, who are you?", "trained to explain this one program"),
-            ("how do i summarise a file from a pipe?", "| mistral gen"),
-            ("and what is a KV cache?", "keys and values of all earlier tokens"),
+            ("hi, who are you?\r", READY),
+            ("how do i summarise a file from a pipe?\r", "this one program"),
+            ("and what is a KV cache?\r", "| mistral gen"),
+            (CTRL_D, "earlier tokens"),
         ),
+        shows=("keys and values of all earlier tokens",),
+    ),
+    Scene(
+        name="markdown",
+        title="mistral chat: an answer in Markdown",
+        command=(sys.executable, str(ROOT / "tests" / "contract" / "program.py"), json.dumps(SCRIPTED)),
+        typed=(("How do I count the words of a large file?\r", "of 4,096 tokens"), ("", "40.0 tokens/s")),
+        shows=("def count_words(path: Path)", "lists the ten most frequent"),
+    ),
+    Scene(
+        name="steering",
+        title="mistral chat: /back, /alt, /why, /confidence",
+        command=BUILTIN,
+        typed=(
+            ("What can you do?\r", READY),
+            ('/back "can"\r', "For all flags"),
+            ("/alt 2\r", "with yours."),
+            ("/why\r", "A real model can do more"),
+            ("/confidence\r", "the least sure."),
+            (CTRL_D, "below 30 %"),
+        ),
+        shows=("/continue goes on from here", "90 % or more · 60 to 90 %"),
+    ),
+    Scene(
+        name="pipe",
+        title="mistral gen",
+        command=SHELL,
+        typed=(
+            ('mistral gen "What is a KV cache?" | fold -s -w 80\r', "$"),
+            ("echo 'What is LoRA?' | mistral gen | wc -w\r", "again. $"),
+            ('mistral gen "What is NF4?" --json -o answer.json; wc -l answer.json\r', "wc -w 2"),
+            ('mistral gen "Hello" --temperature 700; echo "exit code $?"\r', "1 answer.json $"),
+            ("", "exit code 2 $"),
+        ),
+        shows=("--temperature is 700.0, but must be 0 to 100",),
+    ),
+    Scene(
+        name="history",
+        title="mistral history",
+        command=SHELL,
+        typed=(
+            ("mistral history\r", "$"),
+            ("mistral history search words\r", "a-haiku $"),
+            ("mistral history export count-the-words -o chat.md && head -3 chat.md\r", "along the… $"),
+            ("", "*one line*. $"),
+        ),
+        shows=("is in chat.md",),
+        keeps_chats=True,
+    ),
+)
+CHATS = (
+    ("count the words", "How do I count the words of a large file?", ANSWER, "2026-03-02T18:04:00Z"),
+    ("sorting", "Which sort is stable?", "Merge sort is; quicksort is not.", "2026-03-05T07:31:00Z"),
+    (
+        "a haiku",
+        "Write a haiku about rain",
+        "Rain on the tin roof,\nwords nobody has written\nrun along the wall.",
+        "2026-03-09T21:15:00Z",
     ),
 )
 
 
-def _style(char: pyte.screens.Char) -> Style:
-    """Translate the attributes of one screen cell."""
-    named = {"default": None, "brown": "yellow"}
-
-    def colour(name: str) -> str | None:
-        if name in named:
-            return named[name]
-        return f"#{name}" if len(name) == 6 and all(digit in "0123456789abcdef" for digit in name) else name
-
-    return Style(
-        color=colour(char.fg),
-        bgcolor=colour(char.bg),
-        bold=char.bold,
-        italic=char.italics,
-        underline=char.underscore,
-        reverse=char.reverse,
-    )
-
-
-def _lines(screen: pyte.Screen) -> list[Text]:
-    """Return the rows of the screen up to the last that is not blank."""
-    rows = []
-    for number in range(screen.lines):
-        row = Text()
-        for column in range(screen.columns):
-            char = screen.buffer[number][column]
-            row.append(char.data, _style(char))
-        row.rstrip()
-        rows.append(row)
-    while rows and not rows[-1].plain:
-        rows.pop()
-    return rows
+def _keep_chats(home: str) -> None:
+    store = open_store(Path(home) / "chats.db")
+    for name, question, answer, when in CHATS:
+        session = store.new_session(name.replace(" ", "-"), model="mistralai/Mistral-7B-Instruct-v0.3")
+        record = TurnRecord(model="mistralai/Mistral-7B-Instruct-v0.3", when=when)
+        store.add_turn(session.id, Turn(question=question, answer=answer, record=record))
+    store.close()
 
 
 def record(scene: Scene) -> pyte.Screen:
-    """Play ``scene`` in a terminal of its own, in a home of its own; return its last screen."""
-    screen = pyte.Screen(COLUMNS, ROWS)
-    stream = pyte.ByteStream(screen)
+    """Play a scene in a home of its own; return its last screen."""
     with tempfile.TemporaryDirectory() as home:
-        program = str(Path(sysconfig.get_path("scripts")) / "mistral")
-        environment = {**os.environ, "MISTRAL_CLI_HOME": home, "TERM": "xterm-256color", "HF_HUB_OFFLINE": "1"}
-        child = pexpect.spawn(program, list(scene.arguments), env=environment, dimensions=(ROWS, COLUMNS), timeout=60)
-        child.logfile_read = _Feed(stream, child)
-        for line, answer in scene.typed:
-            child.expect_exact(PROMPT)
-            child.send(line + "\r")
-            child.expect_exact(answer.split()[-1])
-        child.expect_exact(PROMPT)
-        child.sendeof()
-        child.expect(pexpect.EOF)
+        if scene.keeps_chats:
+            _keep_chats(home)
+        environment = plain_environment(
+            home,
+            PATH=f"{BIN}:/usr/bin:/bin",
+            PWD=home,
+            PS1="$ ",
+            MISTRAL_CLI_MODEL="builtin",
+            MISTRAL_CLI_TEMPERATURE="0",
+        )
+        screen = play(scene.command, scene.typed, columns=scene.columns, environment=environment, folder=home)
+    for phrase in scene.shows:
+        assert phrase in words(screen), f"not on the screen: {phrase}\n" + "\n".join(screen.display).rstrip()
     return screen
 
 
-class _Feed(io.RawIOBase):
-    """A log file that is a screen; answers the terminal's question for the cursor, which prompt-toolkit asks."""
-
-    def __init__(self, stream: pyte.ByteStream, child: pexpect.spawn[bytes]) -> None:
-        self.stream, self.child = stream, child
-
-    def write(self, data: bytes) -> int:  # type: ignore[override]
-        """Draw ``data``."""
-        self.stream.feed(data)
-        if b"\x1b[6n" in data:
-            cursor = self.stream.listener.cursor
-            self.child.send(f"\x1b[{cursor.y + 1};{cursor.x + 1}R")
-        return len(data)
-
-
-def export(scene: Scene) -> Path:
-    """Play ``scene`` and write ``docs/NAME.svg``."""
-    lines = _lines(record(scene))
-    for _line, answer in scene.typed:
-        assert answer in " ".join(" ".join(line.plain for line in lines).split()), f"not on the screen: {answer}"
-    console = Console(record=True, width=COLUMNS, file=io.StringIO(), force_terminal=True, color_system="truecolor")
-    for line in lines:
-        console.print(line, soft_wrap=True)
-    path = DOCS / f"{scene.name}.svg"
-    svg = re.sub(r"@font-face \{.*?\}\s*", "", console.export_svg(title=scene.title), flags=re.DOTALL)  # no web fonts
-    path.write_text(svg, encoding="utf-8")
-    return path
+def picture(scene: Scene) -> str:
+    """Play a scene and return its picture."""
+    return drawn(record(scene), scene.title)
 
 
 def main() -> None:
-    """Export every picture."""
+    """Export every picture, or those that are named."""
     for scene in SCENES:
-        print(export(scene), file=sys.stderr)
+        if sys.argv[0].endswith("docs.py") or not sys.argv[1:] or scene.name in sys.argv[1:]:
+            path = DOCS / f"{scene.name}.svg"
+            path.write_text(picture(scene), encoding="utf-8")
+            assert path.stat().st_size < LARGEST
+            print(path.relative_to(ROOT), file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -56,7 +56,7 @@ def job(spec: dict, invocation: Invocation) -> int:
     info = BASE_INFO if spec.get("is_base") else FAKE_INFO
     backend = FakeBackend(
         answers=spec.get("answers", ["Hello there, friend."]),
-        info=replace(info, context=spec.get("context", info.context)),
+        info=replace(info, name=spec.get("name", info.name), context=spec.get("context", info.context)),
         alternatives=spec.get("alternatives", ()),
     )
     if "error" in spec:
