@@ -131,7 +131,7 @@ def _options(params: Iterable[Any], hints: dict[str, Any]) -> Iterator[Option]:
 def _values(param: Any, hints: dict[str, Any]) -> Values:
     metavar = param.metavar or ""
     choices = _choices(hints.get(param.name))
-    name = _FRAME.sub("", metavar).split("|")[0].split(" ")[0]
+    name = re.split("[| :]", _FRAME.sub("", metavar))[0]
     label = metavar or "|".join(choices) or param.name.upper()
     return Values(label=label, source=_SOURCES.get(name, "none"), words=choices or _WORDS.get(name, ()))
 
