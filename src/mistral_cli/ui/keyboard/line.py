@@ -17,6 +17,7 @@ from mistral_cli.ui.keyboard.completer import ChatCompleter, is_asked_for
 from mistral_cli.ui.keyboard.display import SafeDisplay, open_screen, style
 from mistral_cli.ui.keyboard.keys import bindings
 from mistral_cli.ui.keyboard.plain import PROMPT
+from mistral_cli.ui.keyboard.search import SearchedBuffer
 from mistral_cli.ui.keyboard.suggestion import EarlierLine
 from mistral_cli.ui.keyboard.toolbar import Status, laid_out, status_of
 from mistral_cli.ui.typed import is_open
@@ -84,6 +85,7 @@ class Keyboard:
             prompt_continuation=lambda _width, _number, is_wrapped: "" if is_wrapped else " " * len(PROMPT),
             enable_suspend=True,
         )
+        self._session.default_buffer.__class__ = SearchedBuffer
         self._session.app.ttimeoutlen = _ESCAPE_WAITS
         self._session.app.before_render += lambda _app: self._fit()
 
