@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import subprocess
 import tempfile
 from pathlib import Path
@@ -11,15 +12,18 @@ from pathlib import Path
 from mistral_cli.errors import MistralError, UsageError
 from mistral_cli.ui.echo import lines_read
 
+_USUAL = ("sensible-editor", "editor", "nano", "vi")
+"""What is taken where neither ``$VISUAL`` nor ``$EDITOR`` says: the first that is there."""
+
 
 def edit(text: str, *, suffix: str = ".txt") -> str:
-    """Return ``text`` as the user left it in ``$VISUAL`` or ``$EDITOR`` (vi), without the line end editors add.
+    """Return ``text`` as the user left it in an editor, without the line end editors add.
 
     Raises:
         UsageError: there is no such program.
         MistralError: the editor failed; nothing is to be done then.
     """
-    command = shlex.split(os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi")
+    command = _command()
     with tempfile.TemporaryDirectory() as folder:  # 0700: nobody else reads it
         path = Path(folder) / f"text{suffix}"
         path.write_bytes(text.encode())
@@ -31,3 +35,21 @@ def edit(text: str, *, suffix: str = ".txt") -> str:
         if code:
             raise MistralError(f"The editor {command[0]} failed ({code}), so nothing was done.")
         return path.read_bytes().decode(errors="replace").removesuffix("\n")
+
+
+def _command() -> list[str]:
+    """Return the user's editor with its arguments.
+
+    Raises:
+        UsageError: none is named and none is there, or what is named is no command.
+    """
+    name = next((name for name in ("VISUAL", "EDITOR") if os.environ.get(name, "").strip()), None)
+    if name is None:
+        found = next((editor for editor in _USUAL if shutil.which(editor)), None)
+        if found is None:
+            raise UsageError("There is no editor here.", "Set EDITOR.")
+        return [found]
+    try:
+        return shlex.split(os.environ[name])
+    except ValueError as error:
+        raise UsageError(f"{name} is {os.environ[name]!r:.60}, which is no command: {error}.") from error
