@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import signal
 import weakref
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ import pytest
 from fakes import FakeBackend, fake_console, fake_stdin
 from mistral_cli.commands.another_model import AnotherModel
 from mistral_cli.commands.chat import run_chat
+from mistral_cli.commands.ending import ENDING
 from mistral_cli.commands.loading import open_backend
 from mistral_cli.engine import plan, reclaim
 from mistral_cli.errors import CheckpointError, ModelNotFoundError, OutOfMemoryError, UsageError
@@ -96,6 +98,24 @@ def test_a_model_that_failed_is_not_the_one_that_is_loaded_again() -> None:
         models.load("two")
     models.reload()
     assert seen == ["two", "one"]
+
+
+def test_ctrl_c_in_the_loading_of_a_model_does_not_end_that_of_the_old_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ENDING, "number", signal.SIGINT)
+
+    def load(_settings: Settings, _console: object) -> Backend:
+        ENDING.check()
+        return FakeBackend()
+
+    models = AnotherModel(settings=load_settings(), console=fake_console(), open=load)
+    assert models.reload().info.name == "fake"
+
+
+def test_sigterm_ends_it_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ENDING, "number", signal.SIGTERM)
+    models = AnotherModel(settings=load_settings(), console=fake_console(), open=lambda *_: ENDING.check())
+    with pytest.raises(SystemExit):
+        models.reload()
 
 
 def test_a_chat_frees_the_weights_of_its_model_before_it_reads_those_of_another(tiny: Path, tmp_path: Path) -> None:

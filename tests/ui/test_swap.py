@@ -143,6 +143,13 @@ def test_where_not_even_the_old_one_comes_back_the_chat_goes_on_without_a_model_
     assert answers(repl) == ["First.", "Third."]
 
 
+def test_ctrl_c_in_the_loading_of_the_old_one_leaves_the_chat_without_a_model() -> None:
+    repl = chat(Shelf(CheckpointError("Bad."), reloaded=KeyboardInterrupt()), "one", "/model b", "two")
+    assert "error: Bad." in err(repl)
+    assert "No model is loaded now" in err(repl)
+    assert answers(repl) == ["First."]
+
+
 def test_a_model_that_is_missing_does_not_come_back() -> None:
     """After a failure without any model there is nothing to bring back."""
     shelf = Shelf(CheckpointError("Bad."), CheckpointError("Worse."), reloaded=CheckpointError("Gone."))

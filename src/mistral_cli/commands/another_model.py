@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from mistral_cli.commands.ending import ENDING
 from mistral_cli.contract import Backend
 from mistral_cli.errors import UsageError
 from mistral_cli.settings.options import Settings
@@ -56,6 +57,7 @@ class AnotherModel:
         return self._load(self.settings)
 
     def _load(self, settings: Settings) -> Backend:
+        ENDING.outlive_ctrl_c()  # it ended the loading of a model, not the chat
         free_memory()
         return self.open(settings, self.console)
 

@@ -36,6 +36,11 @@ class Ending:
         if self.number is not None:
             raise SystemExit(128 + self.number)
 
+    def outlive_ctrl_c(self) -> None:
+        """Forget Ctrl-C where the program goes on after it; any other signal still ends it."""
+        if self.number == signal.SIGINT:
+            self.number = None
+
 
 ENDING: Final = Ending()
 """Signals belong to the process, and so does this."""

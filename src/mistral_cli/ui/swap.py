@@ -107,6 +107,7 @@ def _bring_back(repl: Repl, old: ModelInfo, load: Callable[[], Backend]) -> None
     repl.console.notice(f"Loading {old.name} again.")
     try:
         repl.backend = load()
-    except MistralError as error:
-        repl.console.error(error)
+    except (MistralError, KeyboardInterrupt) as error:
+        if isinstance(error, MistralError):
+            repl.console.error(error)
         repl.console.notice("No model is loaded now; the chat is as it was. /model NAME loads one.")
