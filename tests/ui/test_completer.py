@@ -83,7 +83,9 @@ def test_a_folder_is_gone_into_at_once(folder: Path) -> None:
 
 def test_choices_go_at_escape_and_the_line_stays() -> None:
     with typist() as person:
-        shown = person.screen("/he", shows("Show the commands"), ESCAPE, lambda person: not shows("Show the")(person))
+        shown = person.screen(
+            "/he", shows("Show the commands, or the keys"), ESCAPE, lambda person: not shows("Show the")(person)
+        )
         assert shown[0] == "> /he"
         assert person.text == "/he"
 
