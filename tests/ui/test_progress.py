@@ -54,3 +54,16 @@ def test_a_narrow_terminal_has_no_bar_but_the_numbers() -> None:
 
 def test_without_a_terminal_nothing_is_shown() -> None:
     assert shown([1.0, 2.0], is_terminal=False) == ""
+
+
+def test_on_still_narrower_ones_the_share_is_whole_and_what_does_not_fit_is_left_out() -> None:
+    assert shown([1.0], columns=36).endswith("Loading seven   10%  9 s left")
+    assert shown([1.0], columns=20).endswith("Loading seven   10%")
+
+
+def test_small_things_are_told_in_megabytes() -> None:
+    console, clock = fake_console(terminal=True), Clock()
+    bar = ByteBar(console=console, label="Loading", clock=clock)
+    clock.now += 1
+    bar.update(5_000_000, 20_000_000)
+    assert "5.0 of 20.0 MB" in console.err.file.text

@@ -45,13 +45,21 @@ class ByteBar:
 
 
 def _line(label: str, done: int, total: int, seconds: float, columns: int) -> str:
+    """Return the line: a bar where there is room, and as many of the facts as there is room for."""
     share = done / total if total else 1.0
-    facts = f"{share:4.0%}  {done / 1e9:.1f} of {total / 1e9:.1f} GB  {_left(seconds)} left"
+    size, left = _of(done, total), f"{_left(seconds)} left"
+    facts = f"{share:4.0%}  {size}  {left}"
     width = min(_WIDTH, columns - len(label) - len(facts) - 6)
-    if width < 5:
-        return f"{label}  {facts}"
-    full = int(share * width)
-    return f"{label}  {'━' * full}{'─' * (width - full)}  {facts}"
+    if width >= 5:
+        full = int(share * width)
+        return f"{label}  {'━' * full}{'─' * (width - full)}  {facts}"
+    shorter = (facts, f"{share:4.0%}  {left}", f"{share:4.0%}")
+    return f"{label}  " + next((text for text in shorter if len(label) + len(text) + 3 <= columns), shorter[-1])
+
+
+def _of(done: int, total: int) -> str:
+    unit, name = (1e9, "GB") if total >= 1e9 else (1e6, "MB")
+    return f"{done / unit:.1f} of {total / unit:.1f} {name}"
 
 
 def _left(seconds: float) -> str:
