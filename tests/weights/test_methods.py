@@ -120,7 +120,7 @@ def test_the_tiled_product_is_that_of_the_operator(rows: int) -> None:
 
 
 def test_many_rows_meet_the_weights_as_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
-    layer, x = bitsandbytes_tiles.quantize(drawn(*SHAPE), CPU, torch.bfloat16), drawn(2, 150, SHAPE[1], seed=4)
+    layer, x = bitsandbytes_tiles.quantize(drawn(*SHAPE), CPU, torch.bfloat16), drawn(2, 200, SHAPE[1], seed=4)
     if bitsandbytes_library.has_tiles():
         assert torch.equal(layer(x), functional.linear(x, layer.dequantize(torch.bfloat16)))
         assert relative(layer(x), layer._multiply_by_operator(x)) < 5e-3
@@ -129,7 +129,7 @@ def test_many_rows_meet_the_weights_as_numbers(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_many_rows_of_another_release_are_left_to_its_product(monkeypatch: pytest.MonkeyPatch) -> None:
-    layer, x = bitsandbytes_tiles.quantize(drawn(*SHAPE), CPU, torch.bfloat16), drawn(300, SHAPE[1], seed=4)
+    layer, x = bitsandbytes_tiles.quantize(drawn(*SHAPE), CPU, torch.bfloat16), drawn(400, SHAPE[1], seed=4)
     if bitsandbytes_library.has_tiles():
         monkeypatch.setattr(bitsandbytes_library, "dequantizer", lambda: None)
         assert torch.equal(layer(x), layer._multiply_by_operator(x))
@@ -140,7 +140,7 @@ def test_tiles_are_computed_without_importing_bitsandbytes() -> None:
         "import sys, torch; from mistral_cli.weights import bitsandbytes_library, bitsandbytes_tiles as four\n"
         "if bitsandbytes_library.has_tiles():\n"
         "    parts = {'tiles': torch.zeros(32, 32).byte(), 'scales': torch.zeros(1, 32).bfloat16()}\n"
-        "    for rows in (1, 300):\n"
+        "    for rows in (1, 400):\n"
         "        four.TiledLinear4bit((32, 64), parts)(torch.ones(rows, 64).bfloat16())\n"
         "print('bitsandbytes' in sys.modules)"
     )

@@ -31,8 +31,14 @@ USUAL_CONTEXT = 8192
 LEAST_CONTEXT = 512
 """A default context below this is no use to anyone: better say what is missing."""
 
-CHUNK = 256
-"""Prompt tokens read in one go; what the activations of a chunk take follows from it."""
+CHUNK = 512
+"""Prompt tokens read in one go; what the activations of a chunk take follows from it.
+
+So many that weights may become numbers for them (``weights.bitsandbytes_tiles``), and few enough to tell how far it is.
+"""
+
+_STEP = 256
+"""Contexts that nobody asked for are multiples of this."""
 
 _SMALLEST_FORM = {"quantize": "nf4", "kv": next(kind for kind in KINDS if kind != PLAIN)}
 """What takes the least of the widely measured forms: what is suggested where more does not fit."""
@@ -69,10 +75,13 @@ def kv_bytes(args: ModelArgs, tokens: int, dtype: torch.dtype, kv: str = PLAIN) 
 
 
 def activation_bytes(args: ModelArgs, tokens: int, dtype: torch.dtype) -> int:
-    """Return about what one chunk takes beside weights and cache: its widest block, its scores and its logits."""
+    """Return about what one chunk takes beside weights and cache: its widest block, scores and logits.
+
+    The kernels for attention hold the scores of some rows at once, not of all.
+    """
     wide = args.hidden_dim * 3 + args.dim * 6 + args.head_dim * (args.n_heads + 2 * args.n_kv_heads) * 2
     scores = args.n_heads * tokens * 4  # float32, or the kernel's own scratch
-    return CHUNK * (wide * dtype.itemsize + scores) + 8 * args.vocab_size * 4
+    return CHUNK * wide * dtype.itemsize + CHUNK // 2 * scores + 8 * args.vocab_size * 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,7 +158,7 @@ def plan_context(plan: Plan, asked: int | None = None, *, more: int = 0) -> int:
 
 def rounded(context: int) -> int:
     """Return a little less where it is a number nobody asked for: free memory is never the same twice."""
-    return max(context // CHUNK * CHUNK, min(context, CHUNK))
+    return max(context // _STEP * _STEP, min(context, _STEP))
 
 
 def _too_large(plan: Plan, context: int, free: int) -> OutOfMemoryError:
