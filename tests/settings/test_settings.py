@@ -60,6 +60,7 @@ def test_every_option_can_stand_in_the_config_file_and_in_the_environment(name: 
         "order": '"temperature-last"',
         "color": '"never"',
         "overflow": '"drop-oldest"',
+        "keys": '"vi"',
     }
     kind = str(Settings.__dataclass_fields__[name].type)
     plain = "true" if kind.startswith("bool") else '"words"' if "str" in kind else "1"

@@ -216,7 +216,6 @@ class Settings:
     # where a chat is kept, and what is done when the context is full
     overflow: str | None = _option(_one_of("error", "drop-oldest"))
     keys: str = _option(_one_of("emacs", "vi"), "emacs")
-    keys: str = _option(_one_of("emacs", "vi"), "emacs")
     resume: str | None = _option(_text)
     store: bool = _option(_switch, True)
     # how the answer is shown
