@@ -37,7 +37,15 @@ def others(**flags: object) -> AnotherModel:
 
 
 def test_a_sound_model_passes_and_nothing_is_loaded(tiny: Path) -> None:
-    others(model="builtin", revision="v1").check(str(tiny))
+    assert not others(model="builtin").check(str(tiny))
+
+
+def test_the_model_that_answers_is_known_by_its_short_name_too() -> None:
+    nemo = "mistralai/Mistral-Nemo-Instruct-2407"
+    assert others(model=nemo).check("nemo")
+    with pytest.raises(ModelNotFoundError):
+        others(model=nemo, revision="v1").check("nemo")
+    assert others().check("builtin")
 
 
 def test_a_model_that_is_not_here_is_told_at_once() -> None:

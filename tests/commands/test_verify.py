@@ -54,6 +54,12 @@ def test_a_single_flipped_bit_is_named(capfd: pytest.CaptureFixture[str], name: 
     assert (snapshot / name).exists()
 
 
+def test_the_command_that_mends_it_names_the_revision(capfd: pytest.CaptureFixture[str]) -> None:
+    flip(cache_model(revision="v1") / "config.json")
+    err = call(capfd, "pull", "--verify", "owner/model", "--revision", "v1").err
+    assert "mistral pull --verify --yes owner/model --revision v1" in err
+
+
 def test_a_file_cut_short_is_named(capfd: pytest.CaptureFixture[str]) -> None:
     snapshot = cache_model()
     os.truncate(snapshot / "model.safetensors", 100)

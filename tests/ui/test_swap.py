@@ -87,6 +87,18 @@ def test_the_old_model_is_checked_against_freed_and_then_the_new_one_is_loaded()
     assert answers(repl) == ["First.", "Second."]
 
 
+def test_the_model_that_answers_already_is_not_loaded_again() -> None:
+    class Same(Shelf):
+        def check(self, name: str) -> bool:
+            return True
+
+    shelf = Same(FakeBackend(answers=["Again."]))
+    repl = chat(shelf, "one", "/model same", "two")
+    assert shelf.asked == []
+    assert "fake answers already." in err(repl)
+    assert answers(repl) == ["First.", "First."]
+
+
 def test_what_is_found_wrong_beforehand_leaves_the_old_model_loaded() -> None:
     shelf = Shelf(wrong=OutOfMemoryError("It needs 9 bytes, but 8 are free."))
     repl = chat(shelf, "one", "/model large", "two")

@@ -26,16 +26,23 @@ class AnotherModel:
     console: Console
     open: Callable[[Settings, Console], Backend]
 
-    def check(self, name: str) -> None:
+    def check(self, name: str) -> bool:
         """Check what can be checked while the old model is still there: name, files, config, tokenizer, memory.
+
+        Returns:
+            whether it is the one that was loaded last.
 
         Raises:
             MistralError: as ``open_backend``; a base model, which cannot chat.
         """
         from mistral_cli.commands.loading import check_backend
+        from mistral_cli.weights.hub import default_model, full_name
 
+        if self.settings.revision is None and full_name(name) == full_name(self.settings.model or default_model()):
+            return True
         if not check_backend(self._settings_of(name), self.console):
             raise UsageError(f"{name} is a base model without a chat template, so it cannot chat.")
+        return False
 
     def load(self, name: str) -> Backend:
         """Load a model by its name, into the memory that the old one leaves: nobody may hold that any more.

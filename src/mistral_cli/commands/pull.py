@@ -48,7 +48,7 @@ def pull(
         folder = _fetched(model, settings.revision, console, yes=yes)
     if folder is None:
         return 1
-    checked = _verified(model, folder, console, yes=yes, as_object=as_object) if verify else {}
+    checked = _verified(model, settings.revision, folder, console, yes=yes, as_object=as_object) if verify else {}
     if as_object:
         console.json({"model": model, "commit": folder.name, "path": str(folder), **checked})
     else:
@@ -64,7 +64,9 @@ def _folder_to_verify(model: str, revision: str | None) -> Path | None:
     return snapshot if snapshot and not find_missing(snapshot) else None
 
 
-def _verified(model: str, folder: Path, console: Console, *, yes: bool, as_object: bool) -> dict[str, object]:
+def _verified(
+    model: str, revision: str | None, folder: Path, console: Console, *, yes: bool, as_object: bool
+) -> dict[str, object]:
     """Check every file; return what a program wants to know of that.
 
     Raises:
@@ -72,7 +74,7 @@ def _verified(model: str, folder: Path, console: Console, *, yes: bool, as_objec
     """
     from mistral_cli.commands.verify import as_json, settle, verify
 
-    found = verify(model, folder, console)
+    found = verify(model, revision, folder, console)
     try:
         settle(model, found, console, yes=yes, fetch=_fetch)
     except CheckpointError:

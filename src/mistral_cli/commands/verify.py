@@ -25,6 +25,8 @@ class Verification:
     checks: Sequence[FileCheck]
     plan: Plan | None
     """What the hub has; None where it could not be asked."""
+    named: str
+    """The model and its revision, as ``mistral pull`` takes them."""
 
     @property
     def damaged(self) -> list[FileCheck]:
@@ -32,7 +34,7 @@ class Verification:
         return [check for check in self.checks if check.problem]
 
 
-def verify(model: str, snapshot: Path, console: Console) -> Verification:
+def verify(model: str, revision: str | None, snapshot: Path, console: Console) -> Verification:
     """Read every file of a snapshot and compare it with what the hub says; without the hub, with what the cache says.
 
     Raises:
@@ -53,7 +55,8 @@ def verify(model: str, snapshot: Path, console: Console) -> Verification:
     unknown = [check.name for check in checks if not (check.etag or check.problem)]
     if unknown:
         console.warning(f"Nothing here says what these should hold, so they were not checked: {', '.join(unknown)}.")
-    return Verification(checks=checks, plan=plan)
+    named = model + (f" --revision {revision}" if revision else "")
+    return Verification(checks=checks, plan=plan, named=named)
 
 
 def as_json(found: Verification) -> dict[str, object]:
@@ -96,7 +99,7 @@ def damage(model: str, found: Verification) -> CheckpointError:
     more = f" and {len(others)} more" if others else ""
     when = "Fetch again what is damaged" if found.plan else "When the hub can be reached"
     message = f"{model} is damaged: {first.name} ({first.problem}){more}, in {first.path.parent}."
-    return CheckpointError(message, f"{when}: mistral pull --verify --yes {model}")
+    return CheckpointError(message, f"{when}: mistral pull --verify --yes {found.named}")
 
 
 def _wants(found: Verification, console: Console) -> bool:

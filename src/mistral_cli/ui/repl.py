@@ -42,8 +42,9 @@ def no_line() -> str:
     raise EOFError
 
 
-def no_objection(_name: str) -> None:
-    """Find nothing wrong with a model."""
+def no_objection(_name: str) -> bool:
+    """Find nothing wrong with a model, and take it for another than the one that answers."""
+    return False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -59,8 +60,9 @@ class Repl:
     """Puts each turn on the disk, or nowhere."""
     load: Callable[[str], Backend] | None = None
     """Loads another model, by its name, into the memory of the one that answered, which nobody holds then."""
-    check: Callable[[str], None] = no_objection
-    """Raises what can be known to be wrong with another model while the one that answers is still loaded."""
+    check: Callable[[str], bool] = no_objection
+    """Raises what can be known to be wrong with a model while the one that answers is still loaded; tells whether it is
+    that one."""
     reload: Callable[[], Backend] | None = None
     """Loads the model that answered again; by default ``load`` does, by its name."""
     models: Callable[[], Iterable[str]] = tuple

@@ -66,9 +66,11 @@ def swap_model(repl: Repl, name: str) -> None:
     load = repl.load
     if load is None:
         raise UsageError("No other model can be loaded here.", "Leave, and start with --model.")
-    repl.check(name)
     old = repl.backend.info
     is_loaded = not isinstance(repl.backend, NoBackend)
+    if repl.check(name) and is_loaded:
+        repl.console.notice(f"{old.name} answers already.")
+        return
     repl.backend = NoBackend(info=old)  # from here on nobody holds the old one
     failure = _load(repl, partial(load, name))
     if failure is not None and is_loaded and not repl.is_strict:  # a strict chat ends here
