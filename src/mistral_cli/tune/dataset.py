@@ -1,0 +1,178 @@
+"""A file becomes samples: read, understood, encoded, cut, split. Counts all that is left out; knows no tensor."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from mistral_cli.errors import MistralError, UsageError
+from mistral_cli.tune.formats import FORMATS, build_example, find_format, renamed
+from mistral_cli.tune.samples import make_samples, shortened
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from mistral_cli.text.tokenizer import Tokenizer
+    from mistral_cli.tune.formats import Example, Format, Languages
+    from mistral_cli.tune.rows import Row
+    from mistral_cli.tune.samples import Loss, Sample
+
+MOST_TOLD = 5
+"""Bad rows that are shown, of all that are counted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """How rows are to be understood."""
+
+    format: str | None = None
+    """A name of ``FORMATS``; None: what the first good row has columns for."""
+    columns: Mapping[str, str] = field(default_factory=dict)
+    """Our name of a column -> the data's own."""
+    languages: Languages | None = None
+    loss: Loss = "answers"
+    length: int = 1024
+    """Ids of a sample at most."""
+    strict: bool = False
+    """The first bad row ends it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BadRow:
+    """A row that teaches nothing, and why."""
+
+    number: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dataset:
+    """What a file teaches."""
+
+    samples: tuple[Sample, ...]
+    rows: int
+    """All there are, bad ones among them."""
+    kinds: Mapping[str, int]
+    """Name of a format -> how many rows were of it."""
+    bad: tuple[BadRow, ...]
+    cut: int
+    """Samples that were longer than allowed; what stands in ``samples`` of them is their beginning."""
+    dropped: int
+    """Samples of which nothing that is trained would have been left."""
+
+    @property
+    def tokens(self) -> int:
+        """Ids of all samples."""
+        return sum(len(sample.ids) for sample in self.samples)
+
+    @property
+    def trained_tokens(self) -> int:
+        """Ids that the model is to learn to write."""
+        return sum(sample.trained_tokens for sample in self.samples)
+
+
+def read_examples(rows: Iterable[Row], reading: Reading) -> Iterator[tuple[int, str, Example | BadRow]]:
+    """Yield the number of each row, its format's name and what it teaches, or what is wrong with it.
+
+    Raises:
+        UsageError: a format that there is not; a row that is wrong, where ``strict`` is wanted.
+    """
+    form = _named(reading.format)
+    for row in rows:
+        chosen = form or _guessed(row, reading)
+        try:
+            if chosen is None:
+                raise UsageError(_no_kind(row))
+            yield row.number, chosen.name, build_example(row, chosen, reading.columns, reading.languages)
+        except UsageError as error:
+            bad = BadRow(number=row.number, reason=str(error))
+            if reading.strict:
+                message = f"Row {bad.number} of the data is wrong: {bad.reason}"
+                raise UsageError(message, "Mend it, or leave out --strict.") from error
+            yield row.number, "", bad
+
+
+def make_dataset(rows: Iterable[Row], tokenizer: Tokenizer, reading: Reading) -> Dataset:
+    """Return all that rows teach, as ids.
+
+    Raises:
+        UsageError: as ``read_examples``.
+        MistralError: not one row could be used; the message tells the first reasons.
+    """
+    samples: list[Sample] = []
+    bad: list[BadRow] = []
+    kinds: dict[str, int] = {}
+    count = cut = dropped = 0
+    for number, kind, example in read_examples(rows, reading):
+        count += 1
+        made = _encoded(tokenizer, example, reading, number)
+        if isinstance(made, BadRow):
+            bad.append(made)
+            continue
+        kinds[kind] = kinds.get(kind, 0) + 1
+        fitting = [shortened(sample, reading.length) for sample in made]
+        cut += sum(len(sample.ids) > reading.length for sample in made)
+        dropped += fitting.count(None)
+        samples += [sample for sample in fitting if sample is not None]
+    if not samples:
+        raise _nothing(count, bad, dropped, reading)
+    return Dataset(samples=tuple(samples), rows=count, kinds=kinds, bad=tuple(bad), cut=cut, dropped=dropped)
+
+
+def _encoded(tokenizer: Tokenizer, example: Example | BadRow, reading: Reading, number: int) -> list[Sample] | BadRow:
+    if isinstance(example, BadRow):
+        return example
+    try:
+        return make_samples(tokenizer, example, loss=reading.loss, number=number)
+    except UsageError as error:
+        if reading.strict:
+            raise UsageError(
+                f"Row {number} of the data is wrong: {error}", "Mend it, or leave out --strict."
+            ) from error
+        return BadRow(number=number, reason=str(error))
+
+
+def split(samples: Sequence[Sample], share: float, seed: int) -> tuple[tuple[Sample, ...], tuple[Sample, ...]]:
+    """Return the samples to train on and those kept apart, of whole rows; the same for the same seed and rows.
+
+    Which row goes where depends on the row's number and the seed alone, so that a file that grows keeps its split.
+    At least one row stays on each side where ``share`` is above 0 and there are two.
+    """
+    numbers = sorted({sample.number for sample in samples}, key=lambda number: _drawn(number, seed))
+    count = min(max(round(len(numbers) * share), 1), len(numbers) - 1) if share else 0
+    apart = set(numbers[:count])
+    trained = tuple(sample for sample in samples if sample.number not in apart)
+    return trained, tuple(sample for sample in samples if sample.number in apart)
+
+
+def _drawn(number: int, seed: int) -> bytes:
+    return hashlib.sha256(f"{seed}:{number}".encode()).digest()
+
+
+def _named(name: str | None) -> Format | None:
+    if name is not None and name not in FORMATS:
+        raise UsageError(f"--format is {name!r:.40}, but must be one of {', '.join(FORMATS)}.")
+    return FORMATS[name] if name else None
+
+
+def _guessed(row: Row, reading: Reading) -> Format | None:
+    if row.columns is None:
+        return next(iter(FORMATS.values()))  # it says itself what is wrong with it
+    return find_format(renamed(row.columns, reading.columns), reading.languages)
+
+
+def _no_kind(row: Row) -> str:
+    names = ", ".join(map(str, row.columns or ()))
+    known = "; ".join(" and ".join(form.columns) for form in FORMATS.values() if form.name != "raw")
+    return f"it has the columns {names:.120}, but needs {known} (--map gives them other names)"
+
+
+def _nothing(count: int, bad: Sequence[BadRow], dropped: int, reading: Reading) -> MistralError:
+    if not count:
+        return MistralError("The data holds no rows.", "Check the file.")
+    if bad:
+        told = "; ".join(f"row {row.number}: {row.reason}" for row in bad[:MOST_TOLD])
+        return MistralError(f"None of the {count:,} rows can be used: {told}", "See: mistral data check FILE")
+    what = f"All {dropped:,} samples have nothing to learn within --length {reading.length:,}"
+    return MistralError(f"{what}.", "Raise --length.")

@@ -1,0 +1,90 @@
+"""A file becomes samples; what is left out is counted and told with its line."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from mistral_cli.errors import MistralError, UsageError
+from mistral_cli.text.tokenizer import load_tokenizer
+from mistral_cli.text.tokenizer_files import carried_file
+from mistral_cli.tune.dataset import Reading, make_dataset, split
+from mistral_cli.tune.formats import Languages
+from mistral_cli.tune.rows import Row
+
+if TYPE_CHECKING:
+    from mistral_cli.text.tokenizer import Tokenizer
+
+GOOD = [Row(number=at, columns={"prompt": f"Question {at}?", "completion": f"Answer {at}."}) for at in range(1, 41)]
+BAD = [Row(number=41, error="no JSON: cut"), Row(number=42, columns={"prompt": "Q", "completion": ""})]
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> Tokenizer:
+    return load_tokenizer(carried_file("v3"))
+
+
+def test_rows_are_counted_by_kind_and_bad_ones_told(tokenizer: Tokenizer) -> None:
+    data = make_dataset([*GOOD[:2], Row(number=3, columns={"text": "Once."}), *BAD], tokenizer, Reading())
+    assert (data.rows, data.kinds, len(data.samples)) == (5, {"completion": 2, "text": 1}, 3)
+    assert [(row.number, row.reason) for row in data.bad] == [(41, "no JSON: cut"), (42, "completion is empty")]
+    assert data.trained_tokens < data.tokens == sum(len(sample.ids) for sample in data.samples)
+
+
+def test_the_first_bad_row_ends_it_if_wanted(tokenizer: Tokenizer) -> None:
+    with pytest.raises(UsageError, match="Row 41 of the data is wrong: no JSON"):
+        make_dataset([*GOOD[:2], *BAD], tokenizer, Reading(strict=True))
+
+
+def test_what_is_too_long_is_cut_and_counted(tokenizer: Tokenizer) -> None:
+    long = Row(number=1, columns={"prompt": "Short?", "completion": "word " * 50})
+    hidden = Row(number=2, columns={"prompt": "word " * 50, "completion": "Yes."})
+    data = make_dataset([long, hidden], tokenizer, Reading(length=20))
+    assert (len(data.samples), data.cut, data.dropped) == (1, 2, 1)
+    assert len(data.samples[0].ids) == 20
+
+
+def test_a_row_of_no_kind_tells_its_columns_and_what_it_needs(tokenizer: Tokenizer) -> None:
+    strange = Row(number=2, columns={"q": "Q", "a": "A"})
+    assert "columns q, a" in make_dataset([GOOD[0], strange], tokenizer, Reading()).bad[0].reason
+    mapped = Reading(columns={"prompt": "q", "completion": "a"})
+    assert make_dataset([strange], tokenizer, mapped).kinds == {"completion": 1}
+
+
+def test_translations_go_the_way_that_is_said(tokenizer: Tokenizer) -> None:
+    pair = Row(number=1, columns={"id": "7", "translation": {"en": "Good day", "fr": "Bonjour"}})
+    for source, target, ending in (("en", "fr", "Bonjour\n"), ("fr", "en", "Good day\n")):
+        languages = Languages(source=source, target=target)
+        (sample,) = make_dataset([pair], tokenizer, Reading(languages=languages)).samples
+        assert tokenizer.decode(sample.ids[:-1]).endswith(ending)
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [([], "no rows"), (BAD, "None of the 2 rows can be used: row 41: no JSON: cut; row 42"), (GOOD[:1], "--length 5")],
+)
+def test_data_of_which_nothing_can_be_used_is_an_error(tokenizer: Tokenizer, rows: list[Row], words: str) -> None:
+    with pytest.raises(MistralError, match=words):
+        make_dataset(rows, tokenizer, Reading(length=5))
+
+
+def test_a_format_that_there_is_not_is_refused(tokenizer: Tokenizer) -> None:
+    with pytest.raises(UsageError, match="--format is 'poem'"):
+        make_dataset(GOOD, tokenizer, Reading(format="poem"))
+
+
+def test_a_split_is_the_same_for_the_same_seed(tokenizer: Tokenizer) -> None:
+    samples = make_dataset(GOOD, tokenizer, Reading()).samples
+    trained, apart = split(samples, 0.1, seed=3)
+    assert (len(trained), len(apart)) == (36, 4)
+    assert set(trained) | set(apart) == set(samples)
+    assert split(samples[::-1], 0.1, seed=3)[1] == apart[::-1]
+    assert split(samples, 0.1, seed=4)[1] != apart
+
+
+def test_a_split_leaves_something_on_both_sides(tokenizer: Tokenizer) -> None:
+    samples = make_dataset(GOOD[:2], tokenizer, Reading()).samples
+    assert [len(side) for side in split(samples, 0.01, 0)] == [1, 1]
+    assert [len(side) for side in split(samples, 0.0, 0)] == [2, 0]
+    assert [len(side) for side in split(samples[:1], 0.1, 0)] == [1, 0]
