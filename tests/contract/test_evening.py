@@ -62,7 +62,7 @@ def test_answers_are_stopped_steered_killed_and_gone_on_with(open_tmux, columns:
         ("2", "Other.", "stop"),
     ]
     again = open_tmux(fake("chat", answers=["Yes."], flags={"resume": "last"}), columns=columns)
-    again.then("last asked: 2")
+    again.then("> 2 Other.")
     again.ask("seven", "Yes.")
     again.type(CTRL_C)
     again.then("again leaves")

@@ -229,3 +229,24 @@ def test_another_model_answers_after_model(tmp_path: Path) -> None:
     repl = typed("one", "/model other", "two", backend=FakeBackend(), load=lambda _name: other)
     assert answers(repl) == ["Hello there, friend.", "Other."]
     assert len(other.prompts[0]) == 3
+
+
+def test_a_narrow_terminal_breaks_no_word_of_what_is_listed(tmp_path: Path) -> None:
+    store = open_store(tmp_path / "chats.db")
+    lines = ("a question of many words", "/set", "/show", "/sessions", "/stats", "/tokens", "/search question")
+    pages = [
+        out(typed(*lines, backend=FakeBackend(), keeper=Keeper(store=store), columns=columns)).split("\n")
+        for columns in (200, 36)
+    ]
+    assert max(map(len, pages[1])) <= 36
+    words = set(" ".join(pages[0]).replace("(", " ").replace(")", " ").split())
+    shown = " ".join(pages[1]).replace("(", " ").replace(")", " ").split()
+    assert [word for word in shown if word not in words and "-" not in word] == []
+    store.close()
+
+
+def test_a_turn_is_shown_again_as_it_came_with_how_it_ended() -> None:
+    backend = FakeBackend(answers=["One."], ends="cancelled")
+    repl = typed("one", "/show 1", "/undo", "/switch 1", backend=backend)
+    assert out(repl).count("> one\nOne.\n\n") == 2
+    assert err(repl).count("(stopped)") == 3

@@ -29,6 +29,7 @@ from mistral_cli.ui.stdin import Stdin
 if TYPE_CHECKING:
     from mistral_cli.chat.conversation import Conversation
     from mistral_cli.chat.keeper import Keeper
+    from mistral_cli.ui.repl import Repl
 
 
 def chat(
@@ -40,6 +41,7 @@ def chat(
     model: opt.ModelOption = None,
     revision: opt.RevisionOption = None,
     chat_template: opt.ChatTemplateOption = None,
+    adapter: opt.AdapterOption = None,
     backend: opt.BackendOption = None,
     dtype: opt.DtypeOption = None,
     quantize: opt.QuantizeOption = None,
@@ -175,6 +177,8 @@ def _talk(
         overflow=Overflow(policy=settings.overflow, ask=_asker(settings, console)),
         shows_stats=settings.stats,
     )
+    if script is None and settings.resume is not None:
+        _show_last(repl)
     del backend  # the chat alone holds it, so that another can have its memory
     try:
         with keyboard_for(repl, settings.keys) if script is None else nullcontext():
@@ -182,6 +186,14 @@ def _talk(
     finally:
         if keeper.session is not None:
             console.notice(closing_line(keeper.session))
+
+
+def _show_last(repl: Repl) -> None:
+    """Show the turn that the chat goes on from."""
+    from mistral_cli.ui.slash.row import show_turn
+
+    for turn in repl.conversation.path()[-1:]:
+        show_turn(repl, turn)
 
 
 def _params(settings: Settings, backend: Backend) -> SamplingParams:

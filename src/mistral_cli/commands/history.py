@@ -90,7 +90,7 @@ def _list(wish: _Wish) -> None:
     if wish.as_object:
         wish.console.json({"path": str(wish.store.path), "chats": [_object(session) for session in sessions]})
     elif sessions:
-        wish.console.line("\n".join(_table(sessions)))
+        wish.console.rows(*_table(sessions), indent="    ")
     else:
         wish.console.notice("There is no chat yet. Begin one: mistral chat")
 
@@ -127,7 +127,7 @@ def _search(wish: _Wish) -> None:
         wish.console.json({"hits": [asdict(hit) for hit in hits]})
         return
     for hit in hits:
-        wish.console.line(f"{_local(hit.when)}  {hit.session}\n    {hit.excerpt}")
+        wish.console.rows(f"{_local(hit.when)}  {hit.session}", f"    {hit.excerpt}", indent="    ")
     if not hits:
         wish.console.notice("No turn holds that.")
 

@@ -44,8 +44,7 @@ def open_chat(settings: Settings, console: Console) -> tuple[Keeper, Conversatio
 def opening_line(session: Session, conversation: Conversation) -> str:
     """Return what is said of a chat that goes on."""
     path = conversation.path()
-    count = "1 turn" if len(path) == 1 else f"{len(path)} turns"
-    return f"Going on with {session.name} · {count}" + (f" · last asked: {path[-1].question:.60}" if path else "")
+    return f"Going on with {session.name} · {len(path):,} turn{'s' * (len(path) != 1)}"
 
 
 def closing_line(session: Session) -> str:

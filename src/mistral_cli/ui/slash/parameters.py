@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING
 from mistral_cli.errors import UsageError
 from mistral_cli.limits import LIMITS
 from mistral_cli.settings.options import OPTIONS, SAMPLING
+from mistral_cli.ui.columns import in_columns
 from mistral_cli.ui.slash.choice import Choice, matching
 from mistral_cli.ui.slash.row import SlashCommand
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from mistral_cli.ui.repl import Repl
 
 _OTHERS = {
@@ -93,16 +96,20 @@ def _values(repl: Repl, name: str, typed: str) -> list[Choice]:
 def _set(repl: Repl, words: str) -> None:
     name, _, value = words.replace("=", " ", 1).partition(" ")
     if not name:
-        repl.console.rows(*(_row(repl, known) for known in NAMES), indent=" " * 4)
+        _list(repl, NAMES)
         return
     field = _field(name)
     if value.strip():
         repl.params = repl.params.with_values(dict([read_value(name, value.strip())]))
-    repl.console.rows(_row(repl, field), indent=" " * 4)
+    _list(repl, (field,))
 
 
-def _row(repl: Repl, name: str) -> str:
-    return f"{name:<20}{_shown(repl, name):<18} {_range(name)}".rstrip()
+def _list(repl: Repl, names: Sequence[str]) -> None:
+    """Show parameters, each with its value and its range."""
+    out = repl.console.out
+    rows = [(name, _shown(repl, name), _range(name)) for name in names]
+    for line in in_columns(rows, out.columns if out.is_terminal else None):
+        repl.console.line(line)
 
 
 def _shown(repl: Repl, name: str) -> str:

@@ -84,6 +84,8 @@ def show_turn(repl: Repl, turn: Turn) -> None:
     writer.finish()
     if turn.reason in MARKS:
         repl.console.notice(f"({MARKS[turn.reason]})")
+    if not repl.is_strict:
+        repl.console.gap()
 
 
 def excerpt(text: str, columns: int) -> str:

@@ -8,6 +8,7 @@ from mistral_cli.chat.conversation import Conversation
 from mistral_cli.chat.names import check_name
 from mistral_cli.chat.search import search
 from mistral_cli.errors import UsageError
+from mistral_cli.ui.columns import in_columns
 from mistral_cli.ui.slash.choice import Choice, matching, one_of
 from mistral_cli.ui.slash.roles import go_on_as
 from mistral_cli.ui.slash.row import SlashCommand, excerpt, show_turn, turns_of, unquoted
@@ -64,9 +65,17 @@ def _sessions(repl: Repl, words: str) -> None:
     sessions = _store(repl).sessions()
     shown = sessions if words == "all" else sessions[-_LATEST:]
     here = repl.keeper.session
-    for session in shown:
-        mark = "*" if here is not None and session.id == here.id else " "
-        repl.console.rows(f"{mark} {session.changed[:10]}  {turns_of(session.turns):>9}  {session.name}", indent="    ")
+    out = repl.console.out
+    rows = [
+        (
+            f"{'*' if here is not None and session.id == here.id else ' '} {session.name}",
+            turns_of(session.turns),
+            session.changed[:10],
+        )
+        for session in shown
+    ]
+    for line in in_columns(rows, out.columns if out.is_terminal else None):
+        repl.console.line(line)
     if len(shown) < len(sessions):
         repl.console.notice(f"{len(sessions) - len(shown):,} older ones: /sessions all")
     elif not sessions:
