@@ -211,10 +211,27 @@ def batch(programs: Programs) -> Iterator[Line]:
 
 def step(programs: Programs) -> Iterator[Line]:
     """Measure the share of a decode step that is neither products nor attention (see `tools/profile_step.py`)."""
-    command = [sys.executable, str(HERE / "profile_step.py"), "--threads", str(programs.threads)]
-    shares = [_last_json(_run("profile_step.py", command)) for _ in range(programs.rounds)]
     name = "share outside products and attention"
-    yield Line(what=f"decode step, {name}", ratio=Figure(tuple(row[name] for row in shares)), goal="≤ 0.08")
+    yield Line(what=f"decode step, {name}", ratio=_profiled(programs, name), goal="≤ 0.08")
+
+
+def attention(programs: Programs) -> Iterator[Line]:
+    """Measure attention at a depth of 4,000 against reading its keys and values (see `tools/profile_step.py`)."""
+    name = "attention over reading keys and values"
+    found = _profiled(programs, name, "--depth", str(DEEP), "--vocabulary", "2048")
+    yield Line(what=f"at {DEEP:,} tokens, {name}", ratio=found, goal="≤ 2.2")
+
+
+def compiled(programs: Programs) -> Iterator[Line]:
+    """Measure how many times as fast a step is when torch compiles the layers, in 4 bits and in bfloat16."""
+    for what, flags in (("nf4", ()), ("bfloat16", ("--dense",))):
+        found = _profiled(programs, "eager over compiled", "--compile", "--vocabulary", "2048", *flags)
+        yield Line(what=f"decode step of 4 layers, {what}, compiled against not", ratio=found, goal="")
+
+
+def _profiled(programs: Programs, name: str, *flags: str) -> Figure:
+    command = [sys.executable, str(HERE / "profile_step.py"), "--threads", str(programs.threads), *flags]
+    return Figure(tuple(_last_json(_run("profile_step.py", command))[name] for _ in range(programs.rounds)))
 
 
 SECTIONS: dict[str, Callable[[Programs], Iterator[Line]]] = {
@@ -226,6 +243,8 @@ SECTIONS: dict[str, Callable[[Programs], Iterator[Line]]] = {
     "depth": depth,
     "batch": batch,
     "step": step,
+    "attention": attention,
+    "compiled": compiled,
 }
 """What `--only` names, each a piece of a few minutes at most with a 7B."""
 

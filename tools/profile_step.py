@@ -2,7 +2,8 @@
 
 A model of 7B's width with random 4-bit weights is made in memory, of a few layers; what is counted per layer is given
 for all 32, too. The engine runs as ever: sampling and the loop's own Python are in "everything else". The two parts
-are timed by wrapping the functions that do them and nothing around them.
+are timed by wrapping the functions that do them and nothing around them. What attention takes is set against reading
+its keys and values as fast as memory is read here; --compile sets the step against the same one compiled by torch.
 """
 
 from __future__ import annotations
@@ -21,9 +22,11 @@ import torch
 from torch import nn
 
 from mistral_cli.contract import SamplingParams, TokenDrawn
+from mistral_cli.engine.compiled import compiled_steps
 from mistral_cli.engine.generate import NativeEngine
 from mistral_cli.kernels import library
 from mistral_cli.kernels.linear import PackedLinear
+from mistral_cli.measure.bandwidth import read_bandwidth
 from mistral_cli.model.args import ModelArgs
 from mistral_cli.model.attention import Attention
 from mistral_cli.model.transformer import Mistral
@@ -33,15 +36,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 FULL = 32
+SETTLE = 12.0
 PARTS = ("products", "attention", "elementwise")
 """What the library itself can tell apart, see ``layers_watch`` in ``csrc/layers.cpp``."""
 
 
-def random_model(args: ModelArgs) -> Mistral:
-    """Return a model whose linear layers are of random 4-bit codes, each in memory of its own."""
+def random_model(args: ModelArgs, *, dense: bool = False) -> Mistral:
+    """Return a model whose linear layers are of random 4-bit codes (bfloat16: ``dense``), each in memory of its own."""
     model = Mistral(args, device="meta", dtype=torch.bfloat16)
     for name, module in list(model.named_modules()):
-        if isinstance(module, nn.Linear):
+        if isinstance(module, nn.Linear) and not dense:
             layer = PackedLinear(module.in_features, module.out_features)
             layer.nibbles.random_(0, 256)
             layer.scales.fill_(0.02)
@@ -104,10 +108,10 @@ def watch(clock: Clock, model: Mistral) -> None:
 
 
 def decode(
-    engine: NativeEngine, clock: Clock, depth: int, count: int, params: SamplingParams
+    engine: NativeEngine, clock: Clock, depth: int, count: int, params: SamplingParams, warm: int = 4
 ) -> Iterator[dict[str, float]]:
     """Yield the parts of each decode step at ``depth`` tokens in the cache, the whole among them."""
-    prompt, warm = torch.randint(3, engine.model.args.vocab_size, (depth,)).tolist(), 4
+    prompt = torch.randint(3, engine.model.args.vocab_size, (depth,)).tolist()
     before = 0.0
     for event in engine.generate(prompt, replace(params, max_tokens=count + warm)):
         if isinstance(event, TokenDrawn):
@@ -116,6 +120,37 @@ def decode(
             if warm < 0:
                 yield parts | {"step": now - before}
             before = now
+
+
+def compare_compiled(model: Mistral, depth: int, count: int, params: SamplingParams, settle: float) -> dict[str, float]:
+    """Return the median milliseconds of a step of these layers as it is and compiled, and what compiling took.
+
+    For ``settle`` seconds after it has compiled, torch's own processes are still busy: what counts comes after them.
+    """
+    eager = _steps(NativeEngine(model, eos_ids=()), depth, count, params)
+    engine, started = NativeEngine(model, eos_ids=(), steps=compiled_steps(model)), time.perf_counter()
+    compiling = max(_steps(engine, depth, count, params))
+    while True:
+        compiled = _steps(engine, depth, count, params)
+        if time.perf_counter() - started > compiling / 1e3 + settle:
+            break
+    return {
+        "step of these layers": statistics.median(eager),
+        "step of these layers, compiled": statistics.median(compiled),
+        "compiling": compiling,
+        "eager over compiled": statistics.median(eager) / statistics.median(compiled),
+    }
+
+
+def _steps(engine: NativeEngine, depth: int, count: int, params: SamplingParams) -> list[float]:
+    """Return the milliseconds of each step but the first, which follows the prompt."""
+    return [row["step"] * 1e3 for row in decode(engine, Clock(), depth, count, params, warm=1)]
+
+
+def against_reading(table: dict[str, float], depth: int, args: ModelArgs) -> float:
+    """Return how many times as long attention takes as reading its keys and values at the bandwidth measured now."""
+    kv_bytes = depth * replace(args, n_layers=FULL).kv_bytes_per_token(2)
+    return table["attention"] / 1e3 / (kv_bytes / read_bandwidth(torch.device("cpu")).most)
 
 
 def summary(rows: list[dict[str, float]], layers: int) -> dict[str, float]:
@@ -145,18 +180,25 @@ def main() -> None:
     parser.add_argument("--vocabulary", type=int, default=32768)
     parser.add_argument("--temperature", type=float, default=0.0)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--dense", action="store_true", help="weights in bfloat16 instead of 4 bits")
+    parser.add_argument("--compile", action="store_true", help="compare with the layers compiled by torch, no parts")
     parser.add_argument("--unfused", action="store_true", help="without our own functions around the products")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     args = replace(ModelArgs.mistral_7b_v03(), n_layers=options.layers, vocab_size=options.vocabulary)
-    model, clock = random_model(args), Clock()
+    model, clock = random_model(args, dense=options.dense), Clock()
     if not options.unfused:
         fuse(model)
-    watch(clock, model)
     params = SamplingParams(temperature=options.temperature)
-    rows = list(decode(NativeEngine(model, eos_ids=()), clock, options.depth, options.steps, params))
-    table = summary(rows, options.layers)
-    print(f"7B's width, {FULL} layers (measured: {options.layers}), {options.threads} threads, ms", file=sys.stderr)
+    if options.compile:
+        table = compare_compiled(model, options.depth, options.steps, params, SETTLE)
+    else:
+        watch(clock, model)
+        rows = list(decode(NativeEngine(model, eos_ids=()), clock, options.depth, options.steps, params))
+        table = summary(rows, options.layers)
+        table["attention over reading keys and values"] = against_reading(table, options.depth, args)
+    shown = f"{FULL} layers (measured: {options.layers})" if not options.compile else f"{options.layers} layers"
+    print(f"7B's width, {shown}, {options.threads} threads, ms", file=sys.stderr)
     for name, value in table.items():
         print(f"  {name:38} {value:8.2%}" if "share" in name else f"  {name:38} {value:8.2f}", file=sys.stderr)
     print(json.dumps({name: round(value, 4) for name, value in table.items()}))
