@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from mistral_cli.backends.answer import AnswerText, open_answer
 from mistral_cli.backends.many import Request
 from mistral_cli.backends.native_adapters import NativeAdapters
+from mistral_cli.backends.native_caches import NativeCaches, identity_of
 from mistral_cli.backends.native_plan import plan_native
 from mistral_cli.contract import ModelInfo, TokensDone
 from mistral_cli.engine.batch import TokenRequest
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from mistral_cli.adapting import AdapterInfo
     from mistral_cli.backends.many import Reply
     from mistral_cli.contract import Cancel, Event, Prompt, SamplingParams, Tool
     from mistral_cli.text.tokenizer import Tokenizer
@@ -77,7 +79,7 @@ def load_native(  # noqa: PLR0913 (the options of a model)
     if batch and context is None:
         tokens = context_of_rows(plan, tokens, batch)
     rows = plan_rows(plan, tokens, batch)
-    scheme = NONE if found.own else plan.quantize
+    scheme, identity = NONE if found.own else plan.quantize, identity_of(found)
     model = load_model(found.folder, plan.dtype, plan.device, progress, quantize=scheme, cache=cache)
     model.kv = kv
     engine = NativeEngine(
@@ -99,7 +101,9 @@ def load_native(  # noqa: PLR0913 (the options of a model)
         quantization=plan.quantize,
         kv=kv,
     )
-    return NativeBackend(engine=engine, tokenizer=tokenizer, info=info, defaults=found.config.sampling, rows=rows)
+    backend = NativeBackend(engine=engine, tokenizer=tokenizer, info=info, defaults=found.config.sampling, rows=rows)
+    backend.caches = NativeCaches(engine=engine, adapters=backend.adapters, identity=identity, folder=found.folder)
+    return backend
 
 
 @dataclass(slots=True, kw_only=True)
@@ -115,10 +119,12 @@ class NativeBackend:
     """Answers side by side at most: their caches fit into the memory."""
     adapters: NativeAdapters = field(init=False)
     """What is on the model beside its own weights."""
+    caches: NativeCaches | None = None
+    """Keeps what was computed on the disk; None where nobody knows the model's files."""
 
     def __post_init__(self) -> None:
         """Make the shelf of adapters, empty."""
-        self.adapters = NativeAdapters(self.engine)
+        self.adapters = NativeAdapters(self.engine, self._tell_adapters)
 
     def count(self, prompt: Prompt, tools: Sequence[Tool] = ()) -> int:
         """Return how many tokens the prompt takes, control tokens included.
@@ -190,6 +196,9 @@ class NativeBackend:
             except MistralError as error:
                 yield error
             index += 1
+
+    def _tell_adapters(self, attached: tuple[AdapterInfo, ...]) -> None:
+        self.info = replace(self.info, adapters=attached)
 
     def _prepare(self, request: Request) -> tuple[tuple[int, ...], AnswerText]:
         most = self.engine.model.args.max_position_embeddings

@@ -19,15 +19,17 @@ from mistral_cli.engine.plan_rows import ROWS
 from mistral_cli.engine.prefix import KeptSequence
 
 if TYPE_CHECKING:
-    from mistral_cli.errors import MistralError
-    from collections.abc import Collection, Generator, Iterable, Sequence
+    from collections.abc import Callable, Collection, Generator, Iterable, Sequence
 
     from torch import Tensor
 
     from mistral_cli.contract import Cancel, EngineEvent, SamplingParams
     from mistral_cli.engine.answer import Answer
     from mistral_cli.engine.batch import RowEvent, TokenRequest
+    from mistral_cli.errors import MistralError
     from mistral_cli.model.transformer import Mistral
+
+    Fill = Callable[[KeptSequence, Answer], None]
 
 
 class NativeEngine:
@@ -69,12 +71,22 @@ class NativeEngine:
             forget=self._kept.forget,
             peak_memory=partial(peak_memory, model.device),
         )
+        self._fill: Fill | None = None
         self._running: Generator[EngineEvent, None, None] | Generator[RowEvent, None, None] | None = None
 
     @property
     def context(self) -> int:
         """Tokens that fit: prompt and answer together."""
         return self._context
+
+    @property
+    def kept(self) -> KeptSequence:
+        """The cache of the last sequence and its ids: what the next prompt goes on from."""
+        return self._kept
+
+    def fill_before_next(self, fill: Fill | None) -> None:
+        """Let ``fill`` put something better into ``kept``, if it has it, once the next prompt is known."""
+        self._fill = fill
 
     def model_changed(self) -> None:
         """Forget what was computed with the model as it was, after modules of it were replaced or weighed anew.
@@ -141,6 +153,10 @@ class NativeEngine:
         return begin_answer(prompt, params, cancel, context=self._context, protected=self._protected)
 
     def _keep(self, answer: Answer) -> str:
+        fill, self._fill = self._fill, None
+        if fill is not None:
+            with memory_errors():
+                fill(self._kept, answer)
         answer.reused, rolled = self._kept.keep(answer.prompt)
         # a chat goes on, and it will take as long as a new one
         return "The sliding window has moved past the place to go on from: the prompt is read again." if rolled else ""

@@ -16,6 +16,8 @@ import torch
 from mistral_cli.errors import ContextError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torch import Tensor
 
     from mistral_cli.model.args import ModelArgs
@@ -104,13 +106,16 @@ class LayerCache:
             kept = min(self.window - 1, held)
             self._move(held, kept, max(self._limit, kept + tokens))
 
-    def copy_from(self, other: LayerCache, length: int) -> None:
-        """Hold what ``other``, a layer of the same shape, holds of the positions below ``length``, and nothing else."""
-        self.first, held = other.first, length - other.first
-        self.reserve(self.first, held)
-        theirs = (other.keys, other.values, *(other.scales or ()))
-        for part, source in zip((self.keys, self.values, *(self.scales or ())), theirs, strict=True):
-            part[:, :, :held] = source[:, :, :held]
+    def held(self, length: int) -> list[Tensor]:
+        """Return what lies in memory of the positions below ``length``: keys, values and their scales, all views."""
+        return [part[:, :, : length - self.first] for part in (self.keys, self.values, *(self.scales or ()))]
+
+    def fill(self, first: int, parts: Sequence[Tensor]) -> None:
+        """Hold ``parts``, as ``held`` of a layer of the same shape returns them, from position ``first`` on, alone."""
+        self.first, tokens = first, parts[0].shape[2]
+        self.reserve(first, tokens)
+        for part, source in zip((self.keys, self.values, *(self.scales or ())), parts, strict=True):
+            part[:, :, :tokens] = source
 
     def _move(self, held: int, kept: int, slots: int) -> None:
         """Put the last ``kept`` of ``held`` slots to the front of new buffers of ``slots``.
@@ -210,7 +215,7 @@ class KVCache:
         other._check_kept(length)
         self.crop(0)
         for layer, theirs in zip(self.layers, other.layers, strict=True):
-            layer.copy_from(theirs, length)
+            layer.fill(theirs.first, theirs.held(length))
         self.length, self.padding = length, other.padding
 
     def _check_kept(self, length: int) -> None:
