@@ -5,14 +5,12 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from mistral_cli.adapting import AdapterInfo, free_name
+from mistral_cli.adapting import AdapterInfo
 from mistral_cli.weights.adapters.attached import Adapters
 from mistral_cli.weights.adapters.lora_config import CONFIG
-from mistral_cli.weights.adapters.places import adapter_folder, adapter_name
 from mistral_cli.weights.quantized_file import FileStamp
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from mistral_cli.engine.generate import NativeEngine
@@ -24,14 +22,10 @@ class NativeAdapters:
 
     Args:
         engine: whose model they are put on.
-        changed: told what is on the model each time that changes.
     """
 
-    def __init__(
-        self, engine: NativeEngine, changed: Callable[[tuple[AdapterInfo, ...]], None] = lambda _attached: None
-    ) -> None:
+    def __init__(self, engine: NativeEngine) -> None:
         self._engine = engine
-        self._changed = changed
         self._adapters = Adapters(engine.model)
         self._stamps: dict[str, list[object]] = {}
 
@@ -40,19 +34,17 @@ class NativeAdapters:
         """What is on the model now, in the order in which it was loaded."""
         return tuple(map(_info, self._adapters.attached))
 
-    def load(self, folder: Path | str, strength: float = 1.0, *, name: str | None = None) -> AdapterInfo:
+    def load(self, folder: Path, strength: float = 1.0, *, name: str | None = None) -> AdapterInfo:
         """Put the adapter in ``folder`` onto the model; see ``adapting.Adapters.load``."""
-        found = adapter_folder(str(folder)).absolute()
-        name = name or free_name(adapter_name(found), str(found), self.attached)
-        attached = self._adapters.load(found, strength, name=name)
+        attached = self._adapters.load(folder, strength, name=name)
         self._stamps[attached.name] = _stamps(attached)
-        self._say_changed()
+        self._engine.model_changed()
         return _info(attached)
 
     def scale(self, name: str, strength: float) -> AdapterInfo:
         """Weigh an adapter anew; see ``adapting.Adapters.scale``."""
         attached = self._adapters.scale(name, strength)
-        self._say_changed()
+        self._engine.model_changed()
         return _info(attached)
 
     def identity(self) -> list[object]:
@@ -62,11 +54,7 @@ class NativeAdapters:
     def off(self, name: str | None = None) -> None:
         """Take one adapter off the model, all by default."""
         self._adapters.off(name)
-        self._say_changed()
-
-    def _say_changed(self) -> None:
         self._engine.model_changed()
-        self._changed(self.attached)
 
 
 def _stamps(attached: Attached) -> list[object]:
