@@ -1,0 +1,129 @@
+"""The input line at a real terminal: how soon a key shows, and keys that are typed while nobody reads."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from processes import fake
+from terminals import CTRL_C, CTRL_D, READY
+
+from mistral_cli.chat.store import open_store
+
+pytestmark = pytest.mark.pty
+
+ECHO_WITHIN = 0.030
+"""Seconds from a key to its sight, as the median of many."""
+WORDS = "One two three."
+
+
+@pytest.fixture
+def earlier_lines() -> None:
+    """Keep ten thousand lines that were typed before."""
+    store = open_store(Path(os.environ["MISTRAL_CLI_HOME"]) / "chats.db")
+    with store.together() as database:
+        lines = [(f"question {number} about this and that, of a usual length",) for number in range(10_000)]
+        database.executemany("INSERT INTO inputs (text) VALUES (?)", lines)
+    store.close()
+
+
+def test_a_key_shows_at_once_with_ten_thousand_earlier_lines(open_terminal, earlier_lines: None) -> None:
+    terminal = open_terminal(fake("chat"))
+    terminal.expect(READY)
+    taken = []
+    for key in "question 12 and other words, typed one by one":
+        begun = time.perf_counter()
+        terminal.type(key)
+        terminal.process.expect(r"\x1b\[\?25h")  # the cursor is shown again when all is drawn
+        taken.append(time.perf_counter() - begun)
+    assert statistics.median(taken) <= ECHO_WITHIN, sorted(taken)
+
+
+def test_what_is_typed_while_an_answer_comes_is_sent_after_it(open_terminal, gate: Path) -> None:
+    terminal = open_terminal(fake("chat", answers=[WORDS, "Second.", "Third."], gate=str(gate)))
+    terminal.ask("one")
+    terminal.expect("One ")
+    terminal.type("two\nlines\r\x1b[200~pasted\rin two\x1b[201~")
+    gate.touch()
+    terminal.expect(r"Second\.")
+    shown = terminal.expect("in two")
+    terminal.type("\r")
+    terminal.expect(r"Third\.")
+    assert "two\r\n" not in shown
+    terminal.ask("/show 2")
+    assert "two\r\nlines\r\nSecond." in terminal.expect(r"Second\.")
+    terminal.ask("/show 3")
+    assert "pasted\r\nin two\r\nThird." in terminal.expect(r"Third\.")
+
+
+def test_more_than_a_terminal_s_line_may_be_typed_ahead(open_terminal, gate: Path) -> None:
+    text = "x" * 6000
+    terminal = open_terminal(fake("chat", answers=["One two.", "Second."], gate=str(gate)))
+    terminal.ask("one")
+    terminal.expect("One ")
+    typing = threading.Thread(target=terminal.type, args=[text + "\r"])  # the kernel takes 4,095 bytes unread
+    typing.start()
+    gate.touch()
+    terminal.expect(r"Second\.")
+    typing.join()
+    terminal.ask("/show 2")
+    shown = terminal.expect(r"Second\.")
+    assert shown.count("x") == len(text)
+
+
+def test_ctrl_c_in_an_answer_keeps_what_was_typed(open_terminal, gate: Path) -> None:
+    terminal = open_terminal(fake("chat", answers=[WORDS, "Second."], gate=str(gate)))
+    terminal.ask("one")
+    terminal.expect("One ")
+    terminal.type("typed before")
+    terminal.type(CTRL_C)
+    terminal.expect(r"\(stopped\)")
+    gate.touch()
+    terminal.expect("typed before")
+    terminal.type("\r")
+    terminal.expect(r"Second\.")
+
+
+def test_ctrl_d_in_an_answer_leaves_after_it(open_terminal, gate: Path) -> None:
+    terminal = open_terminal(fake("chat", answers=[WORDS], gate=str(gate)))
+    terminal.ask("one")
+    terminal.expect("One ")
+    terminal.type(CTRL_D)
+    gate.touch()
+    assert terminal.end() == 0
+    assert "two three." in terminal.seen
+
+
+def test_what_is_typed_while_the_program_starts_is_sent_when_it_reads(open_terminal) -> None:
+    terminal = open_terminal(fake("chat"))
+    terminal.type("early\r")
+    terminal.expect(r"Hello there, friend\.")
+
+
+def test_a_question_of_ours_and_another_program_get_whole_lines(open_terminal, tmp_path: Path) -> None:
+    path = tmp_path / "answer.txt"
+    path.write_text("old")
+    terminal = open_terminal(fake("chat"), SHELL="/bin/sh")
+    terminal.ask("one")
+    terminal.ask(f"/write {path}")
+    terminal.expect(r"Replace it\?")
+    terminal.type("y\r")
+    terminal.expect("Wrote")
+    terminal.ask("/pipe echo begun; read line < /dev/tty; echo got:$line")
+    terminal.expect("(?<!echo )begun\r\n")
+    terminal.type("typed\r")
+    terminal.expect("got:typed")
+    assert path.read_text() == "Hello there, friend.\n"
+
+
+def test_the_editor_opens_on_the_line(open_terminal) -> None:
+    terminal = open_terminal(fake("chat", answers=[]), VISUAL="sed -i s/draft/edited/")
+    terminal.expect(READY)
+    terminal.type("a draft\x18\x05")
+    terminal.expect("a edited|edited")
+    terminal.type("\r")
+    terminal.expect("a edited\r\n")
