@@ -362,3 +362,21 @@ def test_the_first_fenced_block_is_found_as_commonmark_says(answer: str, block: 
 
 def test_all_fenced_blocks_are_found_in_their_order() -> None:
     assert code_blocks("```\na\n```\ntext\n~~~sh\nb\n~~~\n") == ["a\n", "b\n"]
+
+
+def test_while_a_window_is_being_resized_nothing_is_drawn_and_then_all() -> None:
+    now, columns = 0.0, 80
+    console = fake_console(terminal=True)
+    console.out.measure = lambda: columns
+    writer = MarkdownWriter(console=console, clock=lambda: now)
+    writer.push("Some words ")
+    shown = console.out.file.text
+    for width in (40, 20, 30):
+        columns = width
+        now += 0.2
+        writer.push("and more ")
+        assert console.out.file.text == shown
+    now += 0.4
+    writer.push("of them.")
+    writer.finish()
+    assert _screen(console.out.file.text, 30) == ["Some words and more and more", "and more of them."]

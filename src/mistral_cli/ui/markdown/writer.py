@@ -31,6 +31,11 @@ _ALLOWANCE = 0.02
 _FEW = 4
 """Lines that are always drawn again: more are a table, whose drawing is worth a moment's wait."""
 _LEAST_ROWS = 3
+_LONGEST = 2.0
+"""Seconds that the end of an answer waits for a window that is being resized and resized."""
+_STILL = 0.35
+"""Seconds after a resize until the terminal's size is taken for its last: tmux tells of those that follow at once by
+0.25 seconds late, and what was drawn cannot be erased by one who does not know where it stands now."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -47,17 +52,30 @@ class MarkdownWriter:
     _spent: float = 0.0
     _tall: int = 0
     """Lines of the last drawing."""
+    _size: tuple[int, int] = field(init=False)
+    _resized: float | None = None
+    """When the size was last seen to change, while it may go on to."""
+    _waiting: str = ""
+    """What came meanwhile."""
 
     def __post_init__(self) -> None:
         """Take the place on the screen below what is there."""
         self._region = LiveRegion(console=self.console, wraps_anew=reflows(os.environ))
         self._rich = _painter(color=self.console.out.color)
         self._begun = self.clock()
+        self._size = self.console.out.columns, self.console.out.rows
 
     def push(self, text: str) -> None:
         """Take the next piece and show it."""
+        text, self._waiting = self._waiting + text, ""
         if not text:
             return
+        if self._is_moving():
+            self._waiting = text
+            return
+        self._take(text)
+
+    def _take(self, text: str) -> None:
         self.console.hide_live = self._hide
         if self._region.is_out_of_reach() and not self._layout.only_grows(self.console.out.columns):
             self._region.keep(len(self._layout.cut(self._region.columns)))
@@ -67,8 +85,22 @@ class MarkdownWriter:
             self._show(settled)
             self._spent += self.clock() - now
 
+    def _is_moving(self) -> bool:
+        """Tell whether the window is being resized just now."""
+        size = self.console.out.columns, self.console.out.rows
+        if size != self._size:
+            self._size, self._resized = size, self.clock()
+        if self._resized is not None and self.clock() - self._resized >= _STILL:
+            self._resized = None
+        return self._resized is not None
+
     def finish(self) -> None:
         """Show the rest for good; the cursor stands on a line of its own."""
+        until = time.monotonic() + _LONGEST
+        while self._is_moving() and time.monotonic() < until:
+            time.sleep(0.02)
+        if self._waiting:
+            self._take(self._waiting)
         self._region.show(self._paint(self._layout.finish(self.console.out.columns)), [])
         self.console.hide_live = None
 
