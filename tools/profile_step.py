@@ -48,7 +48,8 @@ def random_model(args: ModelArgs, *, dense: bool = False) -> Mistral:
         if isinstance(module, nn.Linear) and not dense:
             layer = PackedLinear(module.in_features, module.out_features)
             layer.nibbles.random_(0, 256)
-            layer.scales.fill_(0.02)
+            layer.scales.random_(0, 256)
+            layer.nested.fill_(0.005)[0] = 0.02
             model.set_submodule(name, layer)
     for module in model.modules():
         for name, weight in list(module.named_parameters(recurse=False)):

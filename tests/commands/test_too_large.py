@@ -55,7 +55,7 @@ def test_a_7b_is_quantized_unasked_and_refused_where_even_that_does_not_fit(
 ) -> None:
     monkeypatch.setattr(plan, "host_free", lambda: 3 * GB)
     err = refused(capfd, seven)
-    assert "4,048,035,840 for its weights in nf4" in err
+    assert "3,938,624,388 for its weights in nf4" in err
     assert "3,000,000,000 are free" in err
 
 

@@ -7,7 +7,7 @@ import torch
 from weights_and_rows import rows, weight
 
 from mistral_cli.errors import CheckpointError
-from mistral_cli.kernels.linear import PackedLinear, join
+from mistral_cli.kernels.linear import PackedLinear
 from mistral_cli.kernels.packing import quantize
 from mistral_cli.kernels.products import multiply_joined, packed_gradient, packed_linear
 from mistral_cli.kernels.schemes import NF4
@@ -28,11 +28,11 @@ def test_torch_finds_nothing_wrong_with_the_operator(
     layer: PackedLinear, shape: tuple[int, ...], gradient: bool
 ) -> None:
     x = rows(6, 128).flatten()[: torch.Size(shape).numel()].view(shape).clone().requires_grad_(gradient)
-    torch.library.opcheck(packed_linear, (x, layer.nibbles, layer.scales, 48, "nf4"))
+    torch.library.opcheck(packed_linear, (x, layer.packed.tensors, 48, "nf4", False))
 
 
 def test_torch_finds_nothing_wrong_with_its_gradient(layer: PackedLinear) -> None:
-    torch.library.opcheck(packed_gradient, (rows(5, 64)[:, :48], layer.nibbles, layer.scales, 48, "nf4"))
+    torch.library.opcheck(packed_gradient, (rows(5, 64)[:, :48], layer.packed.tensors, 48, "nf4"))
 
 
 def test_the_operator_traces_without_a_break(layer: PackedLinear) -> None:
@@ -59,7 +59,7 @@ def test_a_layer_that_is_moved_to_another_dtype_keeps_its_scales(layer: PackedLi
     x = rows(2, 128)
     before = layer(x)
     assert torch.equal(layer.to(dtype)(x), before)
-    assert layer.scales.dtype == torch.bfloat16
+    assert [part.dtype for part in layer.packed.tensors] == [torch.uint8, torch.uint8, torch.float32]
 
 
 def test_a_layers_weights_are_in_its_state(layer: PackedLinear) -> None:
@@ -85,31 +85,3 @@ def test_one_call_of_several_layers_gives_what_each_gives_alone(count: int) -> N
     x = rows(count, 128)
     for together, layer in zip(multiply_joined(x, layers), layers, strict=True):
         assert torch.equal(together, layer(x))
-
-
-def test_joined_layers_compute_what_they_computed_apart() -> None:
-    layers = [layer_of(outputs, seed=outputs) for outputs in (64, 16, 20)]
-    x = rows(9, 128)
-    apart = [layer(x) for layer in layers]
-    joined = join(layers)
-    assert torch.equal(joined(x), torch.cat(apart, -1))
-    for layer, alone in zip(layers, apart, strict=True):
-        assert torch.equal(layer(x), alone)
-
-
-def test_joined_layers_share_one_buffer() -> None:
-    layers = [layer_of(64) for _ in range(2)]
-    joined = join(layers)
-    assert {layer.nibbles.untyped_storage().data_ptr() for layer in [*layers, joined]} == {
-        joined.nibbles.untyped_storage().data_ptr()
-    }
-
-
-def test_layers_that_read_different_widths_are_not_joined() -> None:
-    with pytest.raises(ValueError, match="the same inputs"):
-        join([PackedLinear(128, 16), PackedLinear(64, 16)])
-
-
-def test_layers_that_end_within_a_block_are_not_joined() -> None:
-    with pytest.raises(ValueError, match="multiples of 16"):
-        join([PackedLinear(64, 20), PackedLinear(64, 16)])

@@ -10,7 +10,8 @@ from weights_and_rows import SHAPES, VARIANTS, rows, weight
 
 from mistral_cli.errors import CheckpointError
 from mistral_cli.kernels import packing
-from mistral_cli.kernels.schemes import INT4, NF4
+from mistral_cli.kernels.scales import from_blocks, nest, numbers, scale_levels
+from mistral_cli.kernels.schemes import INT4, NF4, SCHEMES, Scheme
 
 logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)  # speaks of a package it does without
 functional = pytest.importorskip("bitsandbytes.functional")
@@ -28,8 +29,39 @@ def test_the_codes_are_those_of_bitsandbytes(shape: tuple[int, int], variant: st
     codes, state = quantize_4bit(tensor)
     packed = packing.quantize(tensor, NF4, variant=variant)
     assert torch.equal(packing.unpack(packed).flatten(), codes.flatten())
-    scales = packed.scales.transpose(1, 2).reshape(-1, shape[1] // 64)[: shape[0]]
-    assert torch.equal(scales.flatten(), state.absmax.bfloat16())
+    again, scales = packing.encode(tensor, NF4)
+    assert torch.equal(again.flatten(), codes.flatten())
+    assert torch.equal(scales, state.absmax)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_scales_are_quantized_again_as_bitsandbytes_does(shape: tuple[int, int]) -> None:
+    tensor = weight(*shape)
+    _, state = quantize_4bit(tensor, compress_statistics=True)
+    packed = packing.quantize(tensor, NF4)
+    assert packed.nested is not None
+    codes = from_blocks(packed.scales, shape[0])
+    assert torch.equal(packed.nested, torch.cat((state.offset.view(1), state.state2.absmax)))
+    apart = (codes.int() - state.absmax.int()).abs()  # bitsandbytes does not always find the nearest level
+    assert apart.max() <= 1
+    assert (apart == 0).float().mean() > 0.98
+
+
+def test_the_levels_of_scales_are_those_of_bitsandbytes() -> None:
+    assert torch.equal(scale_levels(), functional.create_dynamic_map())
+
+
+def test_every_scale_gets_the_level_that_is_nearest() -> None:
+    scales = weight(1, 20000, torch.float32).flatten().abs()
+    codes, nested = nest(scales)
+    parts = (scales - nested[0]) / nested[1:].repeat_interleave(256)[:20000]
+    nearest = (parts[:, None] - scale_levels()).abs().amin(1)
+    assert torch.equal((parts - scale_levels()[codes.long()]).abs(), nearest)
+
+
+def test_equal_scales_are_kept_as_they_are() -> None:
+    codes, nested = nest(torch.full((300,), 0.5))
+    assert torch.equal(numbers(codes, nested), torch.full((300,), 0.5))
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -45,9 +77,12 @@ def test_codes_agree_between_the_levels_and_at_odd_sizes(variant: str) -> None:
     assert torch.equal(packing.unpack(packing.quantize(tensor, NF4, variant=variant)).flatten(), codes.flatten())
 
 
-def test_what_bitsandbytes_quantized_is_taken_over_as_it_is() -> None:
-    codes, state = quantize_4bit(weight(200, 192))
-    packed = packing.pack(codes, state.absmax, NF4, (200, 192))
+@pytest.mark.parametrize("shape", [(200, 192), (33, 14336), (64, 4096)])
+@pytest.mark.parametrize("double", [False, True])
+def test_what_bitsandbytes_quantized_is_taken_over_as_it_is(double: bool, shape: tuple[int, int]) -> None:
+    codes, state = quantize_4bit(weight(*shape), compress_statistics=double)
+    nested = torch.cat((state.offset.view(1), state.state2.absmax)) if double else None
+    packed = packing.pack(codes, state.absmax, NF4, shape, nested=nested)
     assert torch.equal(packing.unpack(packed).flatten(), codes.flatten())
     exact = functional.dequantize_4bit(codes, state).float()
     torch.testing.assert_close(packing.dequantize(packed), exact, rtol=2**-7, atol=0)
@@ -67,7 +102,7 @@ def test_numbers_come_back_as_bitsandbytes_gives_them(dtype: torch.dtype) -> Non
     codes, state = quantize_4bit(tensor)
     state.dtype = dtype
     wanted = functional.dequantize_4bit(codes, state)
-    got = packing.dequantize(packing.quantize(tensor, NF4), dtype)
+    got = packing.dequantize(packing.pack(codes, state.absmax, NF4, (200, 192)), dtype)
     assert got.dtype == dtype
     torch.testing.assert_close(got, wanted, rtol=2**-7 if dtype == torch.bfloat16 else 0, atol=0)
 
@@ -88,6 +123,16 @@ def test_rows_that_fill_up_the_last_block_are_zero() -> None:
     packed = packing.quantize(weight(18, 64), NF4)
     assert packed.nibbles.shape == (2, 1, 512)
     assert not packed.scales[1, :, 2:].any()
+
+
+@pytest.mark.parametrize("shape", [*SHAPES, (33, 14336)])
+@pytest.mark.parametrize("scheme", SCHEMES.values(), ids=lambda scheme: scheme.name)
+def test_a_matrix_takes_the_bytes_that_its_scheme_says(scheme: Scheme, shape: tuple[int, int]) -> None:
+    packed = packing.quantize(weight(*shape), scheme)
+    assert sum(part.nbytes for part in packed.tensors) == scheme.packed_bytes(*shape)
+    codes, absmax = packing.encode(weight(*shape), scheme)
+    plain = packing.pack(codes, absmax, scheme, shape)
+    assert sum(part.nbytes for part in plain.tensors) == scheme.packed_bytes(*shape, nested=False)
 
 
 def test_a_width_that_is_no_multiple_of_64_is_refused() -> None:

@@ -28,7 +28,7 @@ def bits(tensor: torch.Tensor) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("shape", [*SHAPES, (40, 14336)])
 @pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("scheme", SCHEMES.values(), ids=lambda scheme: scheme.name)
 @pytest.mark.parametrize("fine", [False, True])
@@ -88,7 +88,7 @@ def test_the_integer_arithmetic_is_the_documented_one() -> None:
     codes = (groups * (127 / largest)).round()
     levels = torch.tensor(NF4.integers)[_codes(packed)].view(32, 4, 64)
     sums = torch.einsum("mgk,ngk->mng", codes.double(), levels.double())
-    scales = packed.scales.transpose(1, 2).reshape(32, 4).double()
+    scales = packing.scales_of(packed).view(32, 4).double()
     wanted = (sums * scales * largest.double().view(4, 1, 4) / (127 * NF4.unit)).sum(-1)
     torch.testing.assert_close(product(x, packed).double(), wanted, rtol=1e-5, atol=1e-6)
 
@@ -136,12 +136,38 @@ def test_huge_and_tiny_rows_come_out_as_finite_as_they_are(size: float, variant:
     assert torch.equal(got[~fits].isinf(), torch.ones_like(got[~fits], dtype=torch.bool))
 
 
-def test_nan_weights_come_out_as_nan() -> None:
+@pytest.mark.parametrize("scheme", SCHEMES.values(), ids=lambda scheme: scheme.name)
+def test_nan_weights_come_out_as_nan(scheme: Scheme) -> None:
     spoilt = weight(32, 128)
     spoilt[5, 100] = torch.nan
-    result = product(rows(3, 128), packing.quantize(spoilt, NF4))
+    result = product(rows(3, 128), packing.quantize(spoilt, scheme))
     assert result[:, 5].isnan().all()
-    assert result[:, torch.arange(32) != 5].isfinite().all()
+    others = result[:, torch.arange(32) != 5]
+    assert others.isnan().all() if scheme.nested else others.isfinite().all()  # the scales' mean is that of all
+
+
+@pytest.mark.parametrize("shape", [(7, 320), (33, 14336), (50, 4096)])
+def test_scales_that_are_quantized_again_count_as_the_numbers_that_they_stand_for(shape: tuple[int, int]) -> None:
+    packed = packing.quantize(weight(*shape), NF4)
+    plain = packing.pack(packing.unpack(packed), packing.scales_of(packed), NF4, shape)
+    assert packed.nested is not None
+    assert plain.nested is None
+    x = rows(3, shape[1])
+    for count in (1, 3):
+        got, near = product(x[:count], packed, fine=True), product(x[:count], plain, fine=True)
+        assert (got - near).norm() < 2e-3 * near.norm()  # bfloat16 rounds the plain ones
+
+
+@pytest.mark.parametrize("fine", [False, True])
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_plain_scales_give_the_portable_ones_bits_too(variant: str, fine: bool) -> None:
+    codes, scales = packing.encode(weight(50, 192), NF4)
+    packed = packing.pack(codes, scales, NF4, (50, 192))
+    for count in (1, 9, 70):
+        x = rows(count, 192)
+        assert torch.equal(
+            bits(product(x, packed, variant, fine=fine)), bits(product(x, packed, "portable", fine=fine))
+        )
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.float64])

@@ -41,6 +41,6 @@ def test_up_to_the_first_activation_rounded_the_other_way_the_two_are_alike(shap
     first_layer = next(one for one in differences.values() if one.any())
     assert first_layer.max() == 1  # a number between two codes, no wrong one
     first = int(torch.stack([*differences.values()]).amax(0).nonzero()[0])  # later tokens read its keys and values
-    assert first > 5
+    assert first > 3
     assert error(got[:, :first], wanted[:, :first]) < 2e-6
     assert 2e-6 < error(got[:, first:], wanted[:, first:]) < 1e-3

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from mistral_cli.kernels.attention import Held
     from mistral_cli.kernels.linear import PackedLinear
 
-_LAYER = struct.Struct("@" + "5qd" * 7 + "4q2dq")
+_LAYER = struct.Struct("@" + "6qd" * 7 + "4q2dq")
 _PASS = struct.Struct("@17q")
 
 
@@ -69,6 +69,7 @@ def pack_layer(linears: Sequence[PackedLinear], norms: Sequence[tuple[Tensor, fl
         words += (
             layer.nibbles.data_ptr(),
             layer.scales.data_ptr(),
+            0 if layer.nested is None else layer.nested.data_ptr(),
             address,
             layer.out_features,
             layer.in_features,

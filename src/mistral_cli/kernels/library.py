@@ -28,10 +28,11 @@ _SIGNATURES: dict[str, tuple[Any, str]] = {
     "products_use_threads_of": (None, "p"),
     "products_variant": (ctypes.c_char_p, "i"),
     "products_joined": (ctypes.c_int32, "bl"),
-    "products_pack": (None, "ppllppi"),
+    "products_pack": (None, "pllpi"),
     "products_unpack": (None, "pllpi"),
     "products_quantize": (None, "ipipillppi"),
     "products_dequantize": (None, "pppllpii"),
+    "products_nest": (None, "plpppi"),
     "elementwise_norm": (None, "b"),
     "elementwise_gate": (None, "b"),
     "elementwise_place": (None, "b"),
@@ -43,8 +44,8 @@ _SIGNATURES: dict[str, tuple[Any, str]] = {
 }
 """Function -> what it returns and takes (letters of ``_TYPES``), as declared in ``csrc/``."""
 
-CALL: Final = struct.Struct("@13qd")
-"""``Call`` of ``csrc/products.h``: one argument is passed faster than its fourteen fields."""
+CALL: Final = struct.Struct("@14qd")
+"""``Call`` of ``csrc/products.h``: one argument is passed faster than its fifteen fields."""
 
 
 class KernelUnavailableError(MistralError):

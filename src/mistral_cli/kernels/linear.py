@@ -13,11 +13,11 @@ from mistral_cli.kernels.products import multiply, packed_linear
 from mistral_cli.kernels.schemes import NF4, Scheme
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
 
 class PackedLinear(nn.Module):
-    """Stands where an ``nn.Linear`` without bias stood; its buffers ``nibbles`` and ``scales`` are the weights.
+    """Stands where an ``nn.Linear`` without bias stood; the buffers are the weights, as ``Packed`` has them.
 
     ``fine``, False at first, is the precision that it computes with (see ``products``); no part of its state.
 
@@ -32,6 +32,7 @@ class PackedLinear(nn.Module):
 
     nibbles: Tensor
     scales: Tensor
+    nested: Tensor | None
 
     def __init__(self, inputs: int, outputs: int, scheme: Scheme = NF4) -> None:
         super().__init__()
@@ -40,13 +41,14 @@ class PackedLinear(nn.Module):
         packed = packing.empty(scheme, outputs, inputs)
         self.register_buffer("nibbles", packed.nibbles)
         self.register_buffer("scales", packed.scales)
+        self.register_buffer("nested", packed.nested)
 
     @classmethod
     def from_packed(cls, packed: Packed) -> PackedLinear:
         """Return a layer of these weights; nothing is copied."""
         with torch.device("meta"):
             layer = cls(packed.inputs, packed.outputs, packed.scheme)
-        layer.nibbles, layer.scales = packed.nibbles, packed.scales
+        layer.nibbles, layer.scales, layer.nested = packed.nibbles, packed.scales, packed.nested
         return layer
 
     @property
@@ -58,6 +60,7 @@ class PackedLinear(nn.Module):
             inputs=self.in_features,
             nibbles=self.nibbles,
             scales=self.scales,
+            nested=self.nested,
         )
 
     def dequantize(self, dtype: torch.dtype = torch.float32) -> Tensor:
@@ -69,47 +72,21 @@ class PackedLinear(nn.Module):
         if x.shape[-1] != self.in_features:
             raise ValueError(f"{x.shape[-1]} inputs where the layer has {self.in_features}")
         if torch.compiler.is_compiling() or (x.requires_grad and torch.is_grad_enabled()):
-            result: Tensor = packed_linear(x, self.nibbles, self.scales, self.out_features, self.scheme.name, self.fine)
+            result: Tensor = packed_linear(x, self.packed.tensors, self.out_features, self.scheme.name, self.fine)
             return result
         return multiply(x, self.packed, fine=self.fine)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
-        """Do what ``to``, ``float`` or ``half`` ask for, but keep the scales' dtype: the products read their bits."""
-        scales = self.scales
+        """Do what ``to``, ``float`` or ``half`` ask for, but keep the scales' dtypes: the products read their bits."""
+        kept = {name: part for name, part in self._buffers.items() if part is not None}
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
-        if self.scales.dtype != scales.dtype:
-            self.scales = scales.to(self.scales.device)
+        for name, part in kept.items():
+            moved = self._buffers[name]
+            if moved is not None and moved.dtype != part.dtype:
+                self._buffers[name] = part.to(moved.device)
         return self
 
     def extra_repr(self) -> str:
         """Return what ``print`` shows between the brackets."""
         sizes = f"in_features={self.in_features}, out_features={self.out_features}"
         return f"{sizes}, scheme={self.scheme.name}, fine={self.fine}"
-
-
-def join(layers: Sequence[PackedLinear]) -> PackedLinear:
-    """Return one layer whose outputs are those of ``layers`` one after the other, computed in one go.
-
-    The weights move into one buffer, and ``layers`` keep working as views of it: no memory is doubled, and each can be
-    called, adapted or replaced by its own name.
-
-    Raises:
-        ValueError: they differ in inputs or scheme, or one before the last has outputs that are no multiple of 16.
-    """
-    first = layers[0]
-    if any(layer.in_features != first.in_features or layer.scheme != first.scheme for layer in layers):
-        raise ValueError("only layers of one scheme that read the same inputs can be joined")
-    if any(layer.out_features % 16 for layer in layers[:-1]):
-        raise ValueError("layers can be joined only where their outputs are multiples of 16")
-    blocks = [layer.nibbles.shape[0] for layer in layers]
-    packed = Packed(
-        scheme=first.scheme,
-        outputs=sum(layer.out_features for layer in layers),
-        inputs=first.in_features,
-        nibbles=torch.cat([layer.nibbles for layer in layers]),
-        scales=torch.cat([layer.scales for layer in layers]),
-    )
-    parts = zip(torch.split(packed.nibbles, blocks), torch.split(packed.scales, blocks), strict=True)
-    for layer, (nibbles, scales) in zip(layers, parts, strict=True):
-        layer.nibbles, layer.scales = nibbles, scales
-    return PackedLinear.from_packed(packed)

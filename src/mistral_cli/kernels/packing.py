@@ -10,7 +10,8 @@ from torch import Tensor
 
 from mistral_cli.errors import CheckpointError
 from mistral_cli.kernels.library import load
-from mistral_cli.kernels.schemes import BLOCK, GROUP, Scheme
+from mistral_cli.kernels.scales import from_blocks, nest, numbers, to_blocks
+from mistral_cli.kernels.schemes import BLOCK, GROUP, RUN, Scheme
 
 
 class Allocate(Protocol):
@@ -35,7 +36,15 @@ class Packed:
     nibbles: Tensor
     """(blocks, groups, 512) uint8."""
     scales: Tensor
-    """(blocks, groups, 16) bfloat16."""
+    """(blocks, groups, 16): bfloat16, or uint8 where they are quantized again."""
+    nested: Tensor | None = None
+    """What belongs to the latter, see ``scales.nest``."""
+
+    @property
+    def tensors(self) -> tuple[Tensor, ...]:
+        """Return nibbles, scales, and ``nested`` where it is there."""
+        parts = self.nibbles, self.scales
+        return parts if self.nested is None else (*parts, self.nested)
 
 
 def supported(outputs: int, inputs: int) -> str | None:
@@ -45,12 +54,9 @@ def supported(outputs: int, inputs: int) -> str | None:
     return None
 
 
-def packed_bytes(outputs: int, inputs: int) -> int:
-    """Return the bytes of a packed matrix of this shape: 4.25 bits a weight, but for what fills up the last block."""
-    return -(-outputs // BLOCK) * BLOCK * inputs // GROUP * (GROUP // 2 + torch.bfloat16.itemsize)
-
-
-def empty(scheme: Scheme, outputs: int, inputs: int, allocate: Allocate = torch.empty) -> Packed:
+def empty(
+    scheme: Scheme, outputs: int, inputs: int, allocate: Allocate = torch.empty, *, nested: bool | None = None
+) -> Packed:
     """Return a matrix to be filled; outputs that fill up its last block of 16 are zero.
 
     Args:
@@ -58,6 +64,7 @@ def empty(scheme: Scheme, outputs: int, inputs: int, allocate: Allocate = torch.
         outputs: rows of the weight.
         inputs: columns of the weight.
         allocate: (shape, dtype=…) to a tensor, for memory on large pages or in a file.
+        nested: whether its scales are quantized again; None as the scheme says.
 
     Raises:
         CheckpointError: the shape cannot be packed.
@@ -66,19 +73,21 @@ def empty(scheme: Scheme, outputs: int, inputs: int, allocate: Allocate = torch.
     if reason:
         raise CheckpointError(f"A matrix of {outputs} × {inputs} cannot be packed: {reason}.", "Leave it in bfloat16.")
     blocks, groups = -(-outputs // BLOCK), inputs // GROUP
+    double = scheme.nested if nested is None else nested
     nibbles = allocate((blocks, groups, BLOCK * GROUP // 2), dtype=torch.uint8)
-    scales = allocate((blocks, groups, BLOCK), dtype=torch.bfloat16)
+    scales = allocate((blocks, groups, BLOCK), dtype=torch.uint8 if double else torch.bfloat16)
+    sizes = allocate((1 + -(-outputs * groups // RUN),), dtype=torch.float32) if double else None
     if outputs % BLOCK:
         nibbles[-1].zero_()
         scales[-1].zero_()
-    return Packed(scheme=scheme, outputs=outputs, inputs=inputs, nibbles=nibbles, scales=scales)
+    return Packed(scheme=scheme, outputs=outputs, inputs=inputs, nibbles=nibbles, scales=scales, nested=sizes)
 
 
 def quantize(weight: Tensor, scheme: Scheme, *, allocate: Allocate = torch.empty, variant: str | None = None) -> Packed:
     """Quantize ``weight`` (outputs, inputs), group by group.
 
-    NF4's codes are those of bitsandbytes' ``quantize_4bit`` with blocks of 64; the scales are kept in bfloat16, which
-    is exact for bfloat16 weights.
+    NF4's codes are those of bitsandbytes' ``quantize_4bit`` with blocks of 64, and its scales are quantized again as
+    there; those of other schemes are kept in bfloat16, which is exact for bfloat16 weights.
 
     Args:
         weight: on the CPU, in any floating dtype.
@@ -89,54 +98,73 @@ def quantize(weight: Tensor, scheme: Scheme, *, allocate: Allocate = torch.empty
     Raises:
         CheckpointError: the shape cannot be packed.
     """
-    outputs, inputs = weight.shape
-    packed = empty(scheme, outputs, inputs, allocate)
+    packed = empty(scheme, weight.shape[0], weight.shape[1], allocate)
+    scales = _encode(weight, packed, variant)
+    if packed.nested is not None:
+        scales, nested = nest(scales)
+        packed.nested.copy_(nested)
+    to_blocks(scales, packed.outputs, packed.scales)
+    return packed
+
+
+def encode(weight: Tensor, scheme: Scheme) -> tuple[Tensor, Tensor]:
+    """Return codes as ``unpack`` does and scales (outputs * groups,) in float32 of a weight that is not to be packed.
+
+    Raises:
+        CheckpointError: the shape cannot be packed.
+    """
+    packed = empty(scheme, weight.shape[0], weight.shape[1])
+    scales = _encode(weight, packed, None)
+    return unpack(packed), scales
+
+
+def _encode(weight: Tensor, packed: Packed, variant: str | None) -> Tensor:
+    """Fill in the nibbles; return the scales in float32, in the order of the rows."""
     weight = (weight if weight.dtype in TYPES else weight.float()).contiguous()
-    midpoints, library = torch.tensor(scheme.midpoints), load()
+    midpoints, library = torch.tensor(packed.scheme.midpoints), load()
+    scales = torch.empty(packed.outputs * packed.inputs // GROUP)
     library.functions.products_quantize(
         library.index(variant),
         weight.data_ptr(),
         TYPES[weight.dtype],
         midpoints.data_ptr(),
-        scheme.mirrored,
+        packed.scheme.mirrored,
         packed.outputs,
         packed.inputs,
         packed.nibbles.data_ptr(),
-        packed.scales.data_ptr(),
+        scales.data_ptr(),
         torch.get_num_threads(),
     )
-    return packed
+    return scales
 
 
-def pack(codes: Tensor, scales: Tensor, scheme: Scheme, shape: tuple[int, int]) -> Packed:
+def pack(
+    codes: Tensor, scales: Tensor, scheme: Scheme, shape: tuple[int, int], *, nested: Tensor | None = None
+) -> Packed:
     """Take over weights that are quantized already.
 
     Args:
         codes: bytes of two codes each, the first in the high nibble, in the order of the rows of the weight; any shape
             (bitsandbytes' ``weight``).
-        scales: one number for each 64 weights, in the same order, any shape (bitsandbytes' ``absmax``, not quantized
-            itself: see ``restore_scales``).
+        scales: one number for each 64 weights, in the same order, any shape (bitsandbytes' ``absmax``).
         scheme: what the codes stand for.
         shape: (outputs, inputs) of the weight.
+        nested: where ``scales`` are quantized again, what belongs to them, see ``scales.nest``.
 
     Raises:
         CheckpointError: the shape cannot be packed, or codes or scales are of another size.
     """
-    packed = empty(scheme, *shape)
+    packed = empty(scheme, *shape, nested=nested is not None)
     if codes.numel() * 2 != shape[0] * shape[1] or scales.numel() * GROUP != shape[0] * shape[1]:
         raise CheckpointError(
             f"A matrix of {shape[0]} × {shape[1]} has {codes.numel()} bytes of codes and {scales.numel()} scales.",
             "Fetch the model again.",
         )
-    codes, scales = codes.view(torch.uint8).contiguous(), scales.float().contiguous()
-    load().functions.products_pack(
-        codes.data_ptr(),
-        scales.data_ptr(),
-        *shape,
-        packed.nibbles.data_ptr(),
-        packed.scales.data_ptr(),
-        torch.get_num_threads(),
-    )
+    codes = codes.view(torch.uint8).contiguous()
+    load().functions.products_pack(codes.data_ptr(), *shape, packed.nibbles.data_ptr(), torch.get_num_threads())
+    to_blocks(scales, packed.outputs, packed.scales)
+    if packed.nested is not None and nested is not None:
+        packed.nested.copy_(nested)
     return packed
 
 
@@ -165,10 +193,16 @@ def unpack(packed: Packed) -> Tensor:
     return codes
 
 
+def scales_of(packed: Packed) -> Tensor:
+    """Return the scales in float32, (outputs * groups,), in the order of the rows."""
+    scales = from_blocks(packed.scales, packed.outputs)
+    return scales.float() if packed.nested is None else numbers(scales, packed.nested)
+
+
 def dequantize(packed: Packed, dtype: torch.dtype = torch.float32) -> Tensor:
     """Return the weights as numbers, (outputs, inputs): the exact levels times the scales."""
     weight = torch.empty(packed.outputs, packed.inputs, dtype=dtype if dtype in TYPES else torch.float32)
-    nibbles, scales = packed.nibbles.contiguous(), packed.scales.contiguous()
+    nibbles, scales = packed.nibbles.contiguous(), scales_of(packed)
     levels = torch.tensor(packed.scheme.levels)
     load().functions.products_dequantize(
         nibbles.data_ptr(),

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import functools
 import struct
+from collections.abc import Sequence  # noqa: TC003 (torch reads the annotations of operators)
 from typing import TYPE_CHECKING
 
 import torch
@@ -19,22 +20,20 @@ from torch import Tensor
 from mistral_cli.errors import OutOfMemoryError
 from mistral_cli.kernels.library import CALL, load
 from mistral_cli.kernels.packing import TYPES, Packed, dequantize
+from mistral_cli.kernels.scales import planes
 from mistral_cli.kernels.schemes import GROUP, SCHEMES, Scheme
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from mistral_cli.kernels.linear import PackedLinear
 
 
 @torch.library.custom_op("mistral_cli::packed_linear", mutates_args=(), device_types="cpu")
-def packed_linear(x: Tensor, nibbles: Tensor, scales: Tensor, outputs: int, scheme: str, fine: bool = False) -> Tensor:
+def packed_linear(x: Tensor, weights: Sequence[Tensor], outputs: int, scheme: str, fine: bool) -> Tensor:
     """Return ``x`` (…, inputs) times the transposed weights: (…, outputs), in the dtype of ``x``.
 
     Args:
         x: any floating dtype; float32 and bfloat16 are read as they are, others by way of float32.
-        nibbles: see ``Packed``.
-        scales: see ``Packed``.
+        weights: see ``Packed.tensors``.
         outputs: rows of the weight.
         scheme: name in ``SCHEMES``.
         fine: the precision.
@@ -43,45 +42,53 @@ def packed_linear(x: Tensor, nibbles: Tensor, scales: Tensor, outputs: int, sche
         KernelUnavailableError: the library was not built here.
         OutOfMemoryError: no memory for the quantized rows.
     """
-    return multiply(x, _packed(nibbles, scales, outputs, scheme), fine=fine)
+    return multiply(x, _packed(weights, outputs, scheme), fine=fine)
 
 
 @packed_linear.register_fake
-def _shape_of(x: Tensor, nibbles: Tensor, scales: Tensor, outputs: int, scheme: str, fine: bool = False) -> Tensor:  # noqa: ARG001
+def _shape_of(x: Tensor, weights: Sequence[Tensor], outputs: int, scheme: str, fine: bool) -> Tensor:  # noqa: ARG001
     return x.new_empty((*x.shape[:-1], outputs))
 
 
 def _keep_weights(ctx: torch.autograd.function.FunctionCtx, inputs: tuple[object, ...], output: Tensor) -> None:  # noqa: ARG001
-    _, nibbles, scales, outputs, scheme, _ = inputs
-    ctx.save_for_backward(nibbles, scales)  # type: ignore[arg-type]
+    _, weights, outputs, scheme, _ = inputs
+    ctx.save_for_backward(*weights)  # type: ignore[misc]
     ctx.outputs, ctx.scheme = outputs, scheme  # type: ignore[attr-defined]
 
 
 def _backward(
     ctx: torch.autograd.function.FunctionCtx, gradient: Tensor
-) -> tuple[Tensor, None, None, None, None, None]:
+) -> tuple[Tensor, list[None], None, None, None]:
     """Pass the gradient on to ``x``, as if it had not been rounded; the weights are fixed."""
-    nibbles, scales = ctx.saved_tensors  # type: ignore[attr-defined]
-    return packed_gradient(gradient, nibbles, scales, ctx.outputs, ctx.scheme), None, None, None, None, None  # type: ignore[attr-defined]
+    weights = ctx.saved_tensors  # type: ignore[attr-defined]
+    result = packed_gradient(gradient, weights, ctx.outputs, ctx.scheme)  # type: ignore[attr-defined]
+    return result, [None] * len(weights), None, None, None
 
 
 packed_linear.register_autograd(_backward, setup_context=_keep_weights)
 
 
 @torch.library.custom_op("mistral_cli::packed_gradient", mutates_args=(), device_types="cpu")
-def packed_gradient(gradient: Tensor, nibbles: Tensor, scales: Tensor, outputs: int, scheme: str) -> Tensor:
+def packed_gradient(gradient: Tensor, weights: Sequence[Tensor], outputs: int, scheme: str) -> Tensor:
     """Return ``gradient`` (…, outputs) times the weights: (…, inputs), computed in the dtype of ``gradient``."""
-    return gradient @ dequantize(_packed(nibbles, scales, outputs, scheme), gradient.dtype)
+    return gradient @ dequantize(_packed(weights, outputs, scheme), gradient.dtype)
 
 
 @packed_gradient.register_fake
-def _gradient_shape(gradient: Tensor, nibbles: Tensor, scales: Tensor, outputs: int, scheme: str) -> Tensor:  # noqa: ARG001
-    return gradient.new_empty((*gradient.shape[:-1], nibbles.shape[1] * GROUP))
+def _gradient_shape(gradient: Tensor, weights: Sequence[Tensor], outputs: int, scheme: str) -> Tensor:  # noqa: ARG001
+    return gradient.new_empty((*gradient.shape[:-1], weights[0].shape[1] * GROUP))
 
 
-def _packed(nibbles: Tensor, scales: Tensor, outputs: int, scheme: str) -> Packed:
-    inputs = nibbles.shape[1] * GROUP
-    return Packed(scheme=SCHEMES[scheme], outputs=outputs, inputs=inputs, nibbles=nibbles, scales=scales)
+def _packed(weights: Sequence[Tensor], outputs: int, scheme: str) -> Packed:
+    nibbles, scales, *nested = weights
+    return Packed(
+        scheme=SCHEMES[scheme],
+        outputs=outputs,
+        inputs=nibbles.shape[1] * GROUP,
+        nibbles=nibbles,
+        scales=scales,
+        nested=nested[0] if nested else None,
+    )
 
 
 def multiply(x: Tensor, weights: Packed, *, fine: bool = False, variant: str | None = None) -> Tensor:
@@ -125,8 +132,8 @@ def _multiply(x: Tensor, all_weights: Sequence[tuple[Packed, bool]], variant: st
             raise ValueError(f"{tuple(x.shape)} on {x.device} does not meet {weights.outputs} × {weights.inputs}")
         result = torch.empty(*x.shape[:-1], weights.outputs, dtype=rows.dtype)
         sizes = (result.data_ptr(), kind, len(rows), weights.outputs, weights.inputs)
-        parts = weights.nibbles.contiguous(), weights.scales.contiguous()
-        addresses = [part.data_ptr() for part in parts]
+        parts = [part.contiguous() for part in weights.tensors]
+        addresses = [part.data_ptr() for part in parts] + [0] * (3 - len(parts))
         calls += CALL.pack(*head, *sizes, *addresses, *levels(weights.scheme, fine))
         results.append(result)
         held.append(parts)  # until the call is over
@@ -147,5 +154,5 @@ def integers(scheme: Scheme) -> Tensor:
 
 @functools.cache
 def _levels(scheme: Scheme, fine: bool) -> Tensor:
-    words = struct.pack("@16b16hi", *scheme.integers, *scheme.fine_integers, fine)
-    return torch.frombuffer(bytearray(words), dtype=torch.uint8)
+    words = planes() + struct.pack("@16b16hi", *scheme.integers, *scheme.fine_integers, fine)
+    return torch.frombuffer(bytearray(words), dtype=torch.uint8).clone()  # the clone begins at a line of the cache

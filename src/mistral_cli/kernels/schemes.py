@@ -8,6 +8,8 @@ GROUP = 64
 """Inputs that share a scale."""
 BLOCK = 16
 """Outputs that are interleaved; see ``csrc/products.h``."""
+RUN = 256
+"""Scales that share a size where they are quantized again."""
 COARSE, FINE = 127, 4095
 """The greatest code of an activation, in either precision of ``csrc/products.h``."""
 _FINE_UNIT = 8128
@@ -25,6 +27,21 @@ class Scheme:
     """Coarse products compute with ``levels * unit`` rounded to int8."""
     mirrored: bool = False
     """Whether the scale takes the sign that sends the weight of greatest magnitude to -1."""
+    nested: bool = False
+    """Whether the scales are quantized again, to a byte each."""
+
+    def packed_bytes(self, outputs: int, inputs: int, *, nested: bool | None = None) -> int:
+        """Return the bytes of a packed matrix of this shape (``kernels/packing.py``), what fills up blocks included.
+
+        Args:
+            outputs: rows of the weight.
+            inputs: columns of the weight.
+            nested: whether its scales are quantized again; None as the scheme says.
+        """
+        groups = inputs // GROUP
+        double = self.nested if nested is None else nested
+        sizes = 4 * (1 + -(-outputs * groups // RUN)) if double else 0
+        return -(-outputs // BLOCK) * BLOCK * groups * (GROUP // 2 + (1 if double else 2)) + sizes
 
     @property
     def midpoints(self) -> tuple[float, ...]:
@@ -67,6 +84,7 @@ NF4 = Scheme(
         0.7229568362236023,
         1.0,
     ),
+    nested=True,
     unit=124.12,  # of all below 127.5 the one whose rounded levels are nearest: 0.47 % off for normal weights, not 0.59
 )
 INT4 = Scheme(name="int4", levels=tuple(code / 8 for code in range(-8, 8)), unit=8.0, mirrored=True)

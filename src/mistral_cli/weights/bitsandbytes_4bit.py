@@ -122,22 +122,17 @@ def quantize(weight: Tensor, device: torch.device, dtype: torch.dtype) -> Linear
 def to_blocks(weight: Tensor, device: torch.device) -> tuple[Tensor, Tensor]:
     """Return bitsandbytes' NF4 codes (n / 2, 1) and scales (n / 64,) of a weight, on ``device``.
 
-    On a CPU our kernel makes them, where it can, and where its scales in bfloat16 are exact: many times as fast.
+    On a CPU our kernel makes them, where it can: many times as fast.
     """
-    if device.type == "cpu" and weight.dtype == torch.bfloat16 and library.unavailable() is None:
-        return _codes_by_kernel(weight)
+    if device.type == "cpu" and library.unavailable() is None and packing.supported(*weight.shape) is None:
+        codes, scales = packing.encode(weight, NF4)
+        return codes.view(-1, 1), scales
     rows = max(1, _PIECE // weight.shape[1]) if device.type == "cpu" else len(weight)
     pieces = [
         functional().quantize_4bit(piece.to(device), blocksize=BLOCK, compress_statistics=False, quant_type="nf4")
         for piece in torch.split(weight, rows)
     ]
     return torch.cat([codes for codes, _ in pieces]), torch.cat([state.absmax for _, state in pieces])
-
-
-def _codes_by_kernel(weight: Tensor) -> tuple[Tensor, Tensor]:
-    packed = packing.quantize(weight, NF4)
-    scales = packed.scales.transpose(1, 2).reshape(-1, packed.scales.shape[1])[: len(weight)]  # a row an output
-    return packing.unpack(packed).view(-1, 1), scales.float().flatten()
 
 
 def restore(parts: Mapping[str, Tensor], shape: tuple[int, int], dtype: torch.dtype) -> Linear4bit:  # noqa: ARG001

@@ -8,7 +8,8 @@ import torch
 
 from mistral_cli.kernels import packing
 from mistral_cli.kernels.linear import PackedLinear
-from mistral_cli.kernels.schemes import GROUP, NF4
+from mistral_cli.kernels.scales import are_levels
+from mistral_cli.kernels.schemes import GROUP, NF4, RUN
 from mistral_cli.weights import bitsandbytes_4bit, bitsandbytes_tiles, kernel_linear, torch_int8
 from mistral_cli.weights.bitsandbytes_8bit import Linear8bit
 from mistral_cli.weights.prequantized import INT8
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
+    from mistral_cli.kernels.packing import Packed
     from mistral_cli.weights.prequantized import Quantized
 
 
@@ -36,9 +38,9 @@ def take_over(
     if layer.kind == INT8:
         return _eight_bits(parts, shape, device, dtype)
     codes = parts["weight"].view(torch.uint8)
-    scales = _scales(layer, parts)
     if _is_ours(layer, shape, device):
-        return PackedLinear.from_packed(packing.pack(codes, scales, NF4, shape))
+        return PackedLinear.from_packed(_packed(layer, parts, shape))
+    scales = _scales(layer, parts)
     kept = {"codes": codes.reshape(-1, 1).to(device, copy=True), "absmax": scales.to(device, copy=True)}
     plain = bitsandbytes_4bit.Linear4bit(shape, kept, kind=layer.kind, block=layer.block)
     return bitsandbytes_tiles.from_blocks(plain) if _fits_tiles(layer, shape, device) else plain
@@ -50,7 +52,7 @@ def taken_bytes(layer: Quantized, shape: tuple[int, int], device: torch.device) 
     if layer.kind == INT8:
         return torch_int8.nbytes(*shape) if _is_torchs(shape, device) else outputs * (inputs + 4)
     if _is_ours(layer, shape, device):
-        return packing.packed_bytes(*shape)
+        return NF4.packed_bytes(*shape, nested=layer.nested_block == RUN)
     if _fits_tiles(layer, shape, device):
         return bitsandbytes_tiles.nbytes(*shape)
     return -(-outputs * inputs // 2) + 4 * -(-outputs * inputs // layer.block)
@@ -73,6 +75,15 @@ def _fits_tiles(layer: Quantized, shape: tuple[int, int], device: torch.device) 
 
 def _is_torchs(shape: tuple[int, int], device: torch.device) -> bool:
     return device.type == "cpu" and torch_int8.supports(*shape) and torch_int8.unavailable(device) is None
+
+
+def _packed(layer: Quantized, parts: Mapping[str, Tensor], shape: tuple[int, int]) -> Packed:
+    """Return the layer as our kernels read it; scales that are quantized as we do it stay so."""
+    codes = parts["weight"].view(torch.uint8)
+    if layer.nested_block != RUN or not are_levels(parts["nested_quant_map"]):
+        return packing.pack(codes, _scales(layer, parts), NF4, shape)
+    nested = torch.cat((torch.tensor([layer.nested_offset]), parts["nested_absmax"].float().flatten()))
+    return packing.pack(codes, parts["absmax"].flatten(), NF4, shape, nested=nested)
 
 
 def _scales(layer: Quantized, parts: Mapping[str, Tensor]) -> Tensor:

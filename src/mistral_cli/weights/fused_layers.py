@@ -87,7 +87,12 @@ class Known:
         modules = [layer.get_submodule(".".join(path)) for path in paths]
         linears, norms = modules[2 : 2 + len(_LINEARS)], modules[2 + len(_LINEARS) :]
         held: list[tuple[dict[str, Any], str]] = []
-        held += [(linear._buffers, key) for linear in linears for key in ("nibbles", "scales")]
+        held += [
+            (linear._buffers, key)
+            for linear in linears
+            for key in ("nibbles", "scales", "nested")
+            if linear._buffers[key] is not None
+        ]
         held += [(norm._parameters, "weight") for norm in norms]
         states = [module.__dict__ for module in (layer, *modules)]
         return cls(
@@ -194,7 +199,7 @@ class Stack:
         if parts is None:
             return None
         linears, norms = parts
-        tensors = [tensor for linear in linears for tensor in (linear.nibbles, linear.scales)]
+        tensors = [tensor for linear in linears for tensor in linear.packed.tensors]
         tensors += [norm.weight for norm in norms]
         if any(tensor.device.type != "cpu" or not tensor.is_contiguous() for tensor in tensors):
             return None

@@ -17,8 +17,11 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
-LAYOUT = "{}-kernel-1"
-"""Name of the bytes that ``tensors`` gives; another number where ``csrc/products.h`` draws them otherwise."""
+LAYOUTS = {"nf4": "nf4-kernel-2", "int4": "int4-kernel-1"}
+"""Names of the bytes that ``tensors`` gives; another number where ``csrc/products.h`` draws them otherwise."""
+
+_PARTS = ("nibbles", "scales", "nested")
+"""What ``Packed.tensors`` are called; the last is not always there."""
 
 
 def unavailable(device: torch.device) -> str | None:  # noqa: ARG001 (every CPU is as good)
@@ -44,8 +47,7 @@ def quantize(scheme: str, weight: Tensor, device: torch.device, dtype: torch.dty
 
 def tensors(layer: nn.Module) -> dict[str, Tensor]:
     """Return what a layer computes with."""
-    packed = cast("PackedLinear", layer).packed
-    return {"nibbles": packed.nibbles, "scales": packed.scales}
+    return dict(zip(_PARTS, cast("PackedLinear", layer).packed.tensors, strict=False))
 
 
 def restore(scheme: str, parts: Mapping[str, Tensor], shape: tuple[int, int], dtype: torch.dtype) -> PackedLinear:  # noqa: ARG001
@@ -58,5 +60,6 @@ def restore(scheme: str, parts: Mapping[str, Tensor], shape: tuple[int, int], dt
             inputs=inputs,
             nibbles=parts["nibbles"],
             scales=parts["scales"],
+            nested=parts.get("nested"),
         )
     )

@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from mistral_cli.errors import UsageError
-from mistral_cli.kernels import packing
+from mistral_cli.kernels.schemes import SCHEMES
 from mistral_cli.weights import (
     bitsandbytes_4bit,
     bitsandbytes_8bit,
@@ -109,10 +109,10 @@ def _by_kernel(scheme: str) -> Method:
         scheme=scheme,
         by="kernel",
         devices=("cpu",),
-        layout=kernel_linear.LAYOUT.format(scheme),
+        layout=kernel_linear.LAYOUTS[scheme],
         unavailable=kernel_linear.unavailable,
         supports=kernel_linear.supports,
-        nbytes=packing.packed_bytes,
+        nbytes=SCHEMES[scheme].packed_bytes,
         quantize=partial(kernel_linear.quantize, scheme),
         tensors=kernel_linear.tensors,
         restore=partial(kernel_linear.restore, scheme),

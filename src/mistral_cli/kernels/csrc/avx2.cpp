@@ -30,6 +30,12 @@ struct Avx2 {
     const __m128i narrow = _mm_loadu_si128(reinterpret_cast<const __m128i *>(from));
     return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(narrow), 16));
   }
+  static void look_up(const Levels &levels, const uint8_t *codes, int64_t groups, uint16_t *found) {
+    look_up_each<kLanes>(levels, codes, groups, found);
+  }
+  static Floats restored(Floats levels, Floats sizes, float offset) {
+    return _mm256_add_ps(_mm256_mul_ps(levels, sizes), _mm256_set1_ps(offset));
+  }
   static Floats times(Floats scale, float step) { return _mm256_mul_ps(scale, _mm256_set1_ps(step)); }
   static Floats add(Floats total, Sums sums, Floats factor) {
     return _mm256_fmadd_ps(_mm256_cvtepi32_ps(sums), factor, total);

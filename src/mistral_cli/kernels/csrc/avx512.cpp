@@ -28,6 +28,28 @@ struct Avx512 {
     const __m256i narrow = _mm256_loadu_si256(reinterpret_cast<const __m256i *>(from));
     return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(narrow), 16));
   }
+#ifdef __AVX512VBMI__
+  // 64 codes at once, first to lower bytes, then to upper ones.
+  static void look_up(const Levels &levels, const uint8_t *codes, int64_t groups, uint16_t *found) {
+    const __m512i order = _mm512_setr_epi64(0, 4, 1, 5, 2, 6, 3, 7);
+    const __m512i at = _mm512_permutexvar_epi64(order, _mm512_maskz_loadu_epi8(~0ull >> 16 * (kLooked - groups), codes));
+    const __m512i lower = plane(levels.scales[0], at), upper = plane(levels.scales[1], at);
+    _mm512_store_si512(found, _mm512_unpacklo_epi8(lower, upper));
+    _mm512_store_si512(found + 32, _mm512_unpackhi_epi8(lower, upper));
+  }
+  static __m512i plane(const uint8_t *bytes, __m512i at) {
+    const __m512i low = _mm512_permutex2var_epi8(_mm512_loadu_si512(bytes), at, _mm512_loadu_si512(bytes + 64));
+    const __m512i high = _mm512_permutex2var_epi8(_mm512_loadu_si512(bytes + 128), at, _mm512_loadu_si512(bytes + 192));
+    return _mm512_mask_blend_epi8(_mm512_movepi8_mask(at), low, high);
+  }
+#else
+  static void look_up(const Levels &levels, const uint8_t *codes, int64_t groups, uint16_t *found) {
+    look_up_each<kLanes>(levels, codes, groups, found);
+  }
+#endif
+  static Floats restored(Floats levels, Floats sizes, float offset) {
+    return _mm512_add_ps(_mm512_mul_ps(levels, sizes), _mm512_set1_ps(offset));
+  }
   static Floats times(Floats scale, float step) { return _mm512_mul_ps(scale, _mm512_set1_ps(step)); }
   static Floats add(Floats total, Sums sums, Floats factor) {
     return _mm512_fmadd_ps(_mm512_cvtepi32_ps((__m512i)sums), factor, total);

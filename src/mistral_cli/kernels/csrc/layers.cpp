@@ -13,7 +13,7 @@ namespace {
 
 // Weights in 4 bits; see products::Call.
 struct Matrix {
-  int64_t nibbles, scales, levels, outputs, inputs;
+  int64_t nibbles, scales, nested, levels, outputs, inputs;
   double step;
 };
 
@@ -98,7 +98,8 @@ bool multiply(const Pass &pass, const float *x, int count, const Matrix *const *
     call.x = address(x), call.x_stride = matrix.inputs, call.x_type = products::kFloat32;
     call.y = address(results[i]), call.y_type = products::kFloat32;
     call.rows = pass.all(), call.outputs = matrix.outputs, call.inputs = matrix.inputs;
-    call.nibbles = matrix.nibbles, call.scales = matrix.scales, call.levels = matrix.levels, call.step = matrix.step;
+    call.nibbles = matrix.nibbles, call.scales = matrix.scales, call.nested = matrix.nested;
+    call.levels = matrix.levels, call.step = matrix.step;
   }
   return products_joined(calls, count) == 0;
 }

@@ -20,6 +20,12 @@ struct Neon {
   static Floats read(const float *from) { return vld1q_f32(from); }
   static void write(float *to, Floats values) { vst1q_f32(to, values); }
   static Floats scales(const uint16_t *from) { return vreinterpretq_f32_u32(vshll_n_u16(vld1_u16(from), 16)); }
+  static void look_up(const Levels &levels, const uint8_t *codes, int64_t groups, uint16_t *found) {
+    look_up_each<kLanes>(levels, codes, groups, found);
+  }
+  static Floats restored(Floats levels, Floats sizes, float offset) {
+    return vaddq_f32(vmulq_f32(levels, sizes), vdupq_n_f32(offset));
+  }
   static Floats times(Floats scale, float step) { return vmulq_n_f32(scale, step); }
   static Floats add(Floats total, Sums sums, Floats factor) { return vfmaq_f32(total, vcvtq_f32_s32(sums), factor); }
 };

@@ -1,4 +1,6 @@
 // Weights into the layout of `products.h` and back. Knows no product.
+#include <cmath>
+
 #include "floats.h"
 #include "products.h"
 
@@ -8,13 +10,11 @@ namespace {
 struct Packing {
   int64_t outputs, inputs;
   uint8_t *nibbles;
-  uint16_t *scales;
-  // from, or to, rows of weights: two codes a byte, the first in the high nibble, with a scale a group
-  uint8_t *bytes;
-  const float *absmax;
-  // from, or to, numbers
+  uint8_t *bytes;  // rows of weights: two codes a byte, the first in the high nibble
+  // numbers, and their scales, a group after the other
   void *numbers;
   int32_t type;
+  float *scales;
   const float *levels;  // 16 when weights become numbers; the 15 midpoints between them when numbers become weights
   bool mirrored;
   const Variant *variant;
@@ -23,9 +23,7 @@ struct Packing {
   uint8_t *group_nibbles(int64_t row, int64_t group) const {
     return nibbles + (row / kBlock * groups() + group) * kGroupBytes + row % kBlock * 4;
   }
-  uint16_t &scale(int64_t row, int64_t group) const {
-    return scales[(row / kBlock * groups() + group) * kBlock + row % kBlock];
-  }
+  float &scale(int64_t row, int64_t group) const { return scales[row * groups() + group]; }
 };
 
 // Eight codes of a step, a byte each, to 32 bits of nibbles and back; the first byte is the lowest.
@@ -52,7 +50,6 @@ void pack_group(const Packing &packing, int64_t row, int64_t group) {
   const uint8_t *bytes = packing.bytes + (row * packing.inputs + group * kGroup) / 2;
   for (int i = 0; i < kGroup / 2; i++) codes[2 * i] = bytes[i] >> 4, codes[2 * i + 1] = bytes[i] & 15;
   write_codes(codes, packing.group_nibbles(row, group));
-  packing.scale(row, group) = narrow(packing.absmax[row * packing.groups() + group]);
 }
 
 void unpack_group(const Packing &packing, int64_t row, int64_t group) {
@@ -66,14 +63,14 @@ void quantize_group(const Packing &packing, int64_t row, int64_t group) {
   uint8_t codes[kGroup];
   const int64_t at = row * packing.inputs + group * kGroup;
   packing.scale(row, group) =
-      narrow(packing.variant->encode(packing.numbers, packing.type, at, packing.levels, packing.mirrored, codes));
+      packing.variant->encode(packing.numbers, packing.type, at, packing.levels, packing.mirrored, codes);
   write_codes(codes, packing.group_nibbles(row, group));
 }
 
 void dequantize_group(const Packing &packing, int64_t row, int64_t group) {
   uint8_t codes[kGroup];
   read_codes(packing.group_nibbles(row, group), codes);
-  const float scale = widen(packing.scale(row, group));
+  const float scale = packing.scale(row, group);
   const int64_t at = row * packing.inputs + group * kGroup;
   float values[16];
   uint16_t narrowed[16];
@@ -100,39 +97,69 @@ void convert_all(Packing packing, int threads) {
   in_parallel((packing.outputs + kBlock - 1) / kBlock, 4, threads, convert_blocks<convert>, &packing);
 }
 
+struct Nesting {
+  const float *scales;
+  int64_t count;
+  const float *midpoints;  // the 255 between the levels
+  float offset;
+  uint8_t *codes;
+  float *sizes;
+};
+
+// The nearest level of each scale, its offset taken off, divided by the greatest of its run.
+void nest_runs(void *pointer, int64_t begin, int64_t end) {
+  const Nesting &nesting = *static_cast<const Nesting *>(pointer);
+  for (int64_t run = begin; run < end; run++) {
+    const int64_t first = run * kRun, last = first + kRun < nesting.count ? first + kRun : nesting.count;
+    float size = 0.0f;
+    for (int64_t i = first; i < last; i++) {
+      const float rest = std::fabs(nesting.scales[i] - nesting.offset);
+      size = rest > size ? rest : size;
+    }
+    nesting.sizes[run] = size;
+    for (int64_t i = first; i < last; i++) {
+      const float part = size > 0.0f ? (nesting.scales[i] - nesting.offset) / size : 0.0f;
+      int code = 0;
+      for (int half = 128; half; half /= 2) code += part > nesting.midpoints[code + half - 1] ? half : 0;
+      nesting.codes[i] = static_cast<uint8_t>(code);
+    }
+  }
+}
+
 }  // namespace
 }  // namespace products
 
 // Weights are (outputs, inputs), rows without gaps. Rows that fill up the last block are left as the caller made them.
 extern "C" {
 
-void products_pack(const uint8_t *bytes, const float *absmax, int64_t outputs, int64_t inputs, uint8_t *nibbles,
-                   uint16_t *scales, int threads) {
-  using namespace products;
-  convert_all<pack_group>(
-      {outputs, inputs, nibbles, scales, const_cast<uint8_t *>(bytes), absmax, nullptr, 0, nullptr, false, nullptr},
-      threads);
+void products_pack(uint8_t *bytes, int64_t outputs, int64_t inputs, uint8_t *nibbles, int threads) {
+  products::convert_all<products::pack_group>({outputs, inputs, nibbles, bytes}, threads);
 }
 
 void products_unpack(uint8_t *nibbles, int64_t outputs, int64_t inputs, uint8_t *bytes, int threads) {
-  using namespace products;
-  convert_all<unpack_group>({outputs, inputs, nibbles, nullptr, bytes, nullptr, nullptr, 0, nullptr, false, nullptr},
-                            threads);
+  products::convert_all<products::unpack_group>({outputs, inputs, nibbles, bytes}, threads);
 }
 
 void products_quantize(int variant, void *numbers, int32_t type, const float *midpoints, int mirrored, int64_t outputs,
-                       int64_t inputs, uint8_t *nibbles, uint16_t *scales, int threads) {
+                       int64_t inputs, uint8_t *nibbles, float *scales, int threads) {
   using namespace products;
-  convert_all<quantize_group>({outputs, inputs, nibbles, scales, nullptr, nullptr, numbers, type, midpoints,
-                               mirrored != 0, usable_variant(variant)},
+  convert_all<quantize_group>({outputs, inputs, nibbles, nullptr, numbers, type, scales, midpoints, mirrored != 0,
+                               usable_variant(variant)},
                               threads);
 }
 
-void products_dequantize(uint8_t *nibbles, uint16_t *scales, const float *levels, int64_t outputs, int64_t inputs,
+void products_dequantize(uint8_t *nibbles, float *scales, const float *levels, int64_t outputs, int64_t inputs,
                          void *numbers, int32_t type, int threads) {
   using namespace products;
-  convert_all<dequantize_group>(
-      {outputs, inputs, nibbles, scales, nullptr, nullptr, numbers, type, levels, false, nullptr}, threads);
+  convert_all<dequantize_group>({outputs, inputs, nibbles, nullptr, numbers, type, scales, levels}, threads);
+}
+
+// Quantizes scales again. `nested` begins with the offset, and is filled with the sizes of the runs.
+void products_nest(const float *scales, int64_t count, const float *midpoints, uint8_t *codes, float *nested,
+                   int threads) {
+  using namespace products;
+  Nesting nesting = {scales, count, midpoints, *nested, codes, nested + 1};
+  in_parallel((count + kRun - 1) / kRun, 64, threads, nest_runs, &nesting);
 }
 
 }  // extern "C"

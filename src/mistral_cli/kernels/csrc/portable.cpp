@@ -72,6 +72,13 @@ struct Portable {
     for (int i = 0; i < kLanes; i++) scales.lane[i] = widen(from[i]);
     return scales;
   }
+  static void look_up(const Levels &levels, const uint8_t *codes, int64_t groups, uint16_t *found) {
+    look_up_each<kLanes>(levels, codes, groups, found);
+  }
+  static Floats restored(Floats levels, const Floats &sizes, float offset) {
+    for (int i = 0; i < kLanes; i++) levels.lane[i] = levels.lane[i] * sizes.lane[i] + offset;
+    return levels;
+  }
   static Floats times(Floats scale, float step) {
     for (float &lane : scale.lane) lane *= step;
     return scale;

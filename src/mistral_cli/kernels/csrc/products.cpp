@@ -116,7 +116,8 @@ Job job_of(const Call &call, const Call &first) {
   job.outputs = call.outputs;
   job.inputs = first.inputs;
   job.nibbles = reinterpret_cast<const uint8_t *>(call.nibbles);
-  job.scales = reinterpret_cast<const uint16_t *>(call.scales);
+  job.scales = reinterpret_cast<const void *>(call.scales);
+  job.nested = reinterpret_cast<const float *>(call.nested);
   job.levels = reinterpret_cast<const Levels *>(call.levels);
   job.step = static_cast<float>(call.step);
   return job;

@@ -3,7 +3,11 @@
 // Packed weights. Outputs (rows of W) go in blocks of 16, inputs in groups of 64. One block and group is 512 bytes:
 // eight steps of 64 bytes, each holding 8 inputs of the 16 outputs. Byte 4 * output + j has input j of its step in the
 // low nibble and input 4 + j in the high one, so that a 32-bit lane meets the four activations that it is multiplied
-// with. Beside it stand 16 scales in bfloat16. The last block is filled up with zeros.
+// with. Beside it stand 16 scales. The last block is filled up with zeros.
+//
+// Scales are bfloat16, or quantized again as bitsandbytes does (Dettmers et al., "QLoRA", section 3): a byte each. What
+// it stands for (`Levels`), times the size of its run, plus the offset of the matrix, is the scale; both steps round to
+// float. A run is 256 scales in the order of the rows of W, and may end within a row.
 //
 // Activations are quantized, a row and a group of 64 at a time; products within a group are exact integer sums, and the
 // groups of a row are added in float, in order, with one fused multiply-add each. A result therefore depends on its row
@@ -24,12 +28,17 @@ constexpr int64_t kStep = 8;    // inputs in 64 bytes
 constexpr int64_t kSteps = kGroup / kStep;
 constexpr int64_t kGroupBytes = kBlock * kGroup / 2;
 
+constexpr int64_t kRun = 256;   // scales that share a size where they are quantized again
+constexpr int64_t kLooked = 4;  // groups whose scales are looked up at once: 64 bytes of a block
+
 constexpr int64_t kMostAtOnce = 8;  // products of one call of the threads
 
 enum Type : int32_t { kFloat32 = 0, kBFloat16 = 1 };
 
-// What each of the 16 codes stands for, in either precision, and which of them is wanted.
-struct Levels {
+// What each of the 256 codes of a scale stands for; what each of the 16 codes of a weight does, in either precision, and
+// which of them is wanted.
+struct alignas(64) Levels {
+  uint8_t scales[2][256];  // bfloat16: the lower bytes of all, then the upper ones
   int8_t coarse[16];
   int16_t fine[16];
   int32_t is_fine;
@@ -44,7 +53,8 @@ struct Job {
   void *y;  // contiguous
   int64_t rows, outputs, inputs;
   const uint8_t *nibbles;  // (blocks, groups, 512)
-  const uint16_t *scales;  // (blocks, groups, 16), bfloat16
+  const void *scales;      // (blocks, groups, 16): bfloat16, or bytes where there is `nested`
+  const float *nested;     // the offset, then the sizes of the runs; or null
   const Levels *levels;
   float step;  // 1 / (largest activation * unit of the levels): takes integer sums back to floats
   // Activations, written by `quantize`, read by `multiply`: rows in tiles, see `Tiles`.
@@ -54,6 +64,11 @@ struct Job {
 
   int64_t groups() const { return inputs / kGroup; }
   int64_t blocks() const { return (outputs + kBlock - 1) / kBlock; }
+  // After so many groups a run may end, in any row: the greatest power of 2 that divides both a row and a run.
+  int64_t steady() const { return (groups() | kRun) & -(groups() | kRun); }
+  float size(int64_t output, int64_t group) const {
+    return nested[1 + ((output < outputs ? output : outputs - 1) * groups() + group) / kRun];
+  }
 };
 
 // One product as callers see it: 64-bit words, so that they fill it in one go. See `Job`.
@@ -61,7 +76,7 @@ struct Call {
   int64_t variant, threads;
   int64_t x, x_stride, x_type, y, y_type;
   int64_t rows, outputs, inputs;
-  int64_t nibbles, scales, levels;
+  int64_t nibbles, scales, nested, levels;
   double step;
 };
 
