@@ -32,7 +32,7 @@ MAY_IMPORT = {
     "prompts": set(),
     "contract": {"adapting", "errors", "limits"},
     "settings": {"contract", "errors", "limits"},
-    "adapting": set(),
+    "adapting": {"errors"},
     "limits": set(),
     "errors": set(),
 }

@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, TypedDict, overload
 
+from mistral_cli.adapting import read_choice
 from mistral_cli.backends.choice import choose_backend, load_backend
 from mistral_cli.backends.many import Request, stream_many
 from mistral_cli.contract import Done, Message, SamplingParams
@@ -66,6 +67,7 @@ def load(  # noqa: PLR0913 (the options of a model)
     kv: str | None = None,
     batch: int | None = None,
     compile: bool | None = None,  # noqa: A002 (as the flag)
+    adapter: str | Sequence[str] | None = None,
 ) -> LLM:
     """Load a model.
 
@@ -89,14 +91,16 @@ def load(  # noqa: PLR0913 (the options of a model)
             as fit.
         compile: compile the layers with torch for steps of one token. Costs seconds before the first token; on a
             CPU it gained nothing where it was tried.
+        adapter: LoRA adapters on top of the model: a folder or a hub id each, and how strong (``PATH:0.5``).
+            ``llm.backend.adapters`` loads, weighs and takes off others later.
 
     Raises:
-        ModelNotFoundError: no such model on this disk.
-        CheckpointError: its files are damaged, incomplete or not ours to read.
+        ModelNotFoundError: no such model, or no such adapter, on this disk.
+        CheckpointError: its files are damaged, incomplete or not ours to read; an adapter for another model.
         OutOfMemoryError: it does not fit.
         UsageError: a value that cannot be, here or in the settings.
     """
-    which = {"model": model, "revision": revision, "batch": batch, "compile": compile}
+    which = {"model": model, "revision": revision, "batch": batch, "compile": compile, "adapter": adapter}
     how = {"backend": backend, "dtype": dtype, "device": device, "context": context, "quantize": quantize, "kv": kv}
     settings = load_settings({**which, **how})
     for text in settings.warnings:
@@ -114,6 +118,7 @@ def load(  # noqa: PLR0913 (the options of a model)
         quantize=settings.quantize,
         kv=settings.kv,
         batch=settings.batch,
+        adapters=tuple(map(read_choice, settings.adapter)),
         compile=settings.compile,
         offload=places().cache / "offload",
         cache=QuantizedCache(folder=places().cache / FOLDER, limit=settings.cache_limit, warn=warnings.warn),

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol
 
+from mistral_cli.adapting import AdapterInfo  # noqa: TC001 (a field of what hints are read of)
 from mistral_cli.errors import UsageError
 from mistral_cli.limits import LIMITS
 
@@ -213,6 +214,8 @@ class ModelInfo:
     """How the linear layers hold their weights: ``nf4``, ``int4``, or ``none`` where they are in ``dtype``."""
     kv: str = "none"
     """How keys and values are held: ``int8``, or ``none`` where they are in ``dtype``."""
+    adapters: tuple[AdapterInfo, ...] = ()
+    """What is on the model beside its own weights."""
 
 
 class Backend(Protocol):

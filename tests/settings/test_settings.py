@@ -48,6 +48,7 @@ def test_flags_beat_the_environment_which_beats_the_config_file(home: dict[str, 
 @pytest.mark.parametrize("name", list(OPTIONS))
 def test_every_option_can_stand_in_the_config_file_and_in_the_environment(name: str, home: dict[str, str]) -> None:
     written = {
+        "adapter": '["a"]',
         "file": '["a"]',
         "model_folders": '["a"]',
         "stop": '["a"]',
@@ -68,9 +69,8 @@ def test_every_option_can_stand_in_the_config_file_and_in_the_environment(name: 
     in_file = load_settings({}, home)
     assert name in in_file.origins
     value = getattr(in_file, name)
-    said = {"logit_bias": "5=-1.5", "set": "to=French", "file": "a", "stop": "a", "model_folders": "a"}.get(
-        name, str(value)
-    )
+    lists = dict.fromkeys(("adapter", "file", "stop", "model_folders"), "a")
+    said = {"logit_bias": "5=-1.5", "set": "to=French", **lists}.get(name, str(value))
     in_environment = load_settings({}, {"MISTRAL_CLI_HOME": "/nowhere", f"MISTRAL_CLI_{name.upper()}": said})
     assert getattr(in_environment, name) == value
 

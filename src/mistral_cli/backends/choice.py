@@ -9,9 +9,10 @@ from mistral_cli.errors import UsageError
 from mistral_cli.weights.architecture import foreign_architecture
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from mistral_cli.adapting import AdapterChoice
     from mistral_cli.backends.hf import HfBackend
     from mistral_cli.backends.native import NativeBackend
     from mistral_cli.text.tokenizer import Tokenizer
@@ -104,19 +105,25 @@ def load_backend(  # noqa: PLR0913 (the options of a model)
     kv: str,
     offload: Path,
     batch: int | None = None,
+    adapters: Sequence[AdapterChoice] = (),
     compile: bool = False,  # noqa: A002 (as the flag)
     cache: QuantizedCache | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> NativeBackend | HfBackend:
     """Load the model in the folder ``path`` as ``load_native`` or ``load_hf`` does; raises what they do.
 
+    The ``adapters`` are looked at first, as far as they can be without the model's weights.
+
     Raises:
-        UsageError: an option that this back end does not have.
+        UsageError: an option that this back end does not have, or one adapter twice.
+        ModelNotFoundError, CheckpointError: an adapter that is not there, not sound, or for another model.
     """
     if backend == NATIVE:
         from mistral_cli.backends.native import load_native  # noqa: PLC0415 (one of the two is enough)
+        from mistral_cli.weights.adapters.fitting import check_adapters  # noqa: PLC0415
 
-        return load_native(
+        folders = check_adapters(path, [choice.path for choice in adapters])
+        loaded = load_native(
             path,
             name=name,
             dtype=dtype,
@@ -130,7 +137,12 @@ def load_backend(  # noqa: PLR0913 (the options of a model)
             cache=cache,
             progress=progress,
         )
+        for folder, choice in zip(folders, adapters, strict=True):
+            loaded.adapters.load(folder, choice.strength)
+        return loaded
     _refuse_our_own(kv, compile=compile)
+    if adapters:
+        raise UsageError("--adapter cannot be used with --backend hf.", "Leave --backend out, or merge it first.")
     from mistral_cli.backends.hf import load_hf  # noqa: PLC0415
 
     return load_hf(

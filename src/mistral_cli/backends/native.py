@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from mistral_cli.adapting import AdapterInfo
     from mistral_cli.backends.many import Reply
     from mistral_cli.contract import Cancel, Event, Prompt, SamplingParams, Tool
     from mistral_cli.text.tokenizer import Tokenizer
@@ -123,7 +124,7 @@ class NativeBackend:
 
     def __post_init__(self) -> None:
         """Make the shelf of adapters, empty."""
-        self.adapters = NativeAdapters(self.engine)
+        self.adapters = NativeAdapters(self.engine, self._tell_adapters)
 
     def count(self, prompt: Prompt, tools: Sequence[Tool] = ()) -> int:
         """Return how many tokens the prompt takes, control tokens included.
@@ -195,6 +196,9 @@ class NativeBackend:
             except MistralError as error:
                 yield error
             index += 1
+
+    def _tell_adapters(self, attached: tuple[AdapterInfo, ...]) -> None:
+        self.info = replace(self.info, adapters=attached)
 
     def _prepare(self, request: Request) -> tuple[tuple[int, ...], AnswerText]:
         most = self.engine.model.args.max_position_embeddings

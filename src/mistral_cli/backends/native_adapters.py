@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from mistral_cli.adapting import AdapterInfo
+from mistral_cli.adapting import AdapterInfo, free_name
 from mistral_cli.weights.adapters.attached import Adapters
 from mistral_cli.weights.adapters.lora_config import CONFIG
+from mistral_cli.weights.adapters.places import adapter_folder, adapter_name
 from mistral_cli.weights.quantized_file import FileStamp
 
 if TYPE_CHECKING:
@@ -24,7 +25,9 @@ class NativeAdapters:
         engine: whose model they are put on.
     """
 
-    def __init__(self, engine: NativeEngine) -> None:
+    def __init__(
+        self, engine: NativeEngine, changed: Callable[[tuple[AdapterInfo, ...]], None] = lambda _attached: None
+    ) -> None:
         self._engine = engine
         self._adapters = Adapters(engine.model)
         self._stamps: dict[str, list[object]] = {}
@@ -34,9 +37,11 @@ class NativeAdapters:
         """What is on the model now, in the order in which it was loaded."""
         return tuple(map(_info, self._adapters.attached))
 
-    def load(self, folder: Path, strength: float = 1.0, *, name: str | None = None) -> AdapterInfo:
+    def load(self, folder: Path | str, strength: float = 1.0, *, name: str | None = None) -> AdapterInfo:
         """Put the adapter in ``folder`` onto the model; see ``adapting.Adapters.load``."""
-        attached = self._adapters.load(folder, strength, name=name)
+        found = adapter_folder(str(folder)).absolute()
+        name = name or free_name(adapter_name(found), str(found), self.attached)
+        attached = self._adapters.load(found, strength, name=name)
         self._stamps[attached.name] = _stamps(attached)
         self._engine.model_changed()
         return _info(attached)

@@ -8,6 +8,7 @@ import zlib
 from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any, Final
 
+from mistral_cli.adapting import AdapterInfo
 from mistral_cli.chat.session import Session
 from mistral_cli.chat.turn import Turn, TurnRecord
 from mistral_cli.contract import TokenInfo
@@ -42,6 +43,7 @@ def turn_of(identity: int, row: Sequence[Any]) -> Turn:
     """
     parent, question, answer, ids, reason, tokens, system, record = row
     known = {name: value for name, value in json.loads(record).items() if name in _RECORD}
+    adapters = tuple(AdapterInfo(**one) for one in known.pop("adapters", ()))
     return Turn(
         id=identity,
         parent=parent,
@@ -51,7 +53,7 @@ def turn_of(identity: int, row: Sequence[Any]) -> Turn:
         reason=reason,
         tokens=tuple(map(_unpacked, json.loads(zlib.decompress(tokens)))) if tokens else (),
         system=system,
-        record=TurnRecord(**known),
+        record=TurnRecord(**known, adapters=adapters),
     )
 
 

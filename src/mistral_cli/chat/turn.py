@@ -11,6 +11,7 @@ from mistral_cli.contract import Message, TokenInfo
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from mistral_cli.adapting import AdapterInfo
     from mistral_cli.contract import Done, ModelInfo, Reason, SamplingParams
 
 MARKS = {
@@ -36,6 +37,8 @@ class TurnRecord:
     identity: str = ""
     """Where the model's files are; of a hub model this holds the commit."""
     quantization: str = "none"
+    adapters: tuple[AdapterInfo, ...] = ()
+    """What was on the model."""
     context: int = 0
     """Tokens that fitted, prompt and answer together."""
     left_out: int = 0
@@ -63,6 +66,7 @@ class TurnRecord:
             model=info.name,
             identity=info.path,
             quantization=info.quantization,
+            adapters=info.adapters,
             context=info.context,
             left_out=left_out,
             prompt_tokens=prompt_tokens,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from mistral_cli.adapting import labels
 from mistral_cli.commands import options as opt
 from mistral_cli.commands import prompt_options as asked
 from mistral_cli.commands.another_model import AnotherModel
@@ -134,7 +135,8 @@ def banner(info: ModelInfo) -> str:
     """Return the line that says what is loaded."""
     form = info.dtype if info.quantization == "none" else f"{info.quantization} and {info.dtype}"
     form += f", cache in {info.kv}" if info.kv != "none" else ""
-    return f"{info.name} · {form} on {info.device} · context {info.context:,} tokens · /help, Ctrl-D leaves"
+    name = f"{info.name} with {labels(info.adapters)}" if info.adapters else info.name
+    return f"{name} · {form} on {info.device} · context {info.context:,} tokens · /help, Ctrl-D leaves"
 
 
 def _talk(

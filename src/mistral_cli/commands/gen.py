@@ -45,6 +45,7 @@ def gen(
     model: opt.ModelOption = None,
     revision: opt.RevisionOption = None,
     chat_template: opt.ChatTemplateOption = None,
+    adapter: opt.AdapterOption = None,
     backend: opt.BackendOption = None,
     dtype: opt.DtypeOption = None,
     quantize: opt.QuantizeOption = None,

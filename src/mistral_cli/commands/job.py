@@ -57,7 +57,8 @@ class Job:
         with self.cancel:
             done = answer(self.backend, prompt, params, form=form, console=self.console, cancel=self.cancel)
         if self.settings.stats:
-            self.console.stats(stats_line(done, self.backend.info.quantization, self.backend.info.kv))
+            info = self.backend.info
+            self.console.stats(stats_line(done, info.quantization, info.kv, adapters=info.adapters))
 
     def choose_form(self) -> Form:
         """Return the form that the settings ask for, where ``--markdown`` is for terminals (and forced colour) only."""

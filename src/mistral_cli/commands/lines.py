@@ -174,7 +174,8 @@ class _Lines:
         show_end(done, self.job.params.max_tokens, self.job.console, label=f"line {line.number}: ")
         if self.job.settings.stats:
             info = self.job.backend.info
-            self.job.console.stats(f"line {line.number} · {stats_line(done, info.quantization, info.kv)}")
+            told = stats_line(done, info.quantization, info.kv, adapters=info.adapters)
+            self.job.console.stats(f"line {line.number} · {told}")
         self._write()
 
     def _fail(self, line: _Line, error: MistralError) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import gc
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from mistral_cli.adapting import AdapterChoice, read_choice
 from mistral_cli.commands.ending import ENDING
 from mistral_cli.commands.show_facts import USUAL_CONTEXT
 from mistral_cli.commands.threads import choose_threads, granted_cores
@@ -28,6 +29,7 @@ def open_backend(settings: Settings, console: Console, prompt: Prompt | None = N
     from mistral_cli.commands.pull import find_or_offer
     from mistral_cli.weights.hub import default_model, full_name
 
+    adapters = tuple(map(read_choice, settings.adapter))
     name = full_name(settings.model or default_model())
     path = find_or_offer(name, settings.revision, console)
     if settings.model is None:
@@ -37,7 +39,7 @@ def open_backend(settings: Settings, console: Console, prompt: Prompt | None = N
     which = _choose(path, settings, console)
     console.status(f"Loading {name} …")
     with _collecting_nothing():
-        return _load(name, path, settings, which, console)
+        return _load(name, path, settings, which, console, adapters=adapters)
 
 
 def check_backend(settings: Settings, console: Console) -> bool:
@@ -114,7 +116,9 @@ def _choose(path: Path, settings: Settings, console: Console) -> str:
     return choice.backend
 
 
-def _load(name: str, path: Path, settings: Settings, which: str, console: Console) -> Backend:
+def _load(
+    name: str, path: Path, settings: Settings, which: str, console: Console, *, adapters: Sequence[AdapterChoice]
+) -> Backend:
     import torch
 
     from mistral_cli.backends.choice import load_backend
@@ -133,6 +137,7 @@ def _load(name: str, path: Path, settings: Settings, which: str, console: Consol
         quantize=settings.quantize,
         kv=settings.kv,
         batch=settings.batch if settings.lines else None,
+        adapters=adapters,
         compile=settings.compile,
         offload=places().cache / "offload",
         cache=open_cache(settings, console),

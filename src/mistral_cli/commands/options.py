@@ -32,6 +32,15 @@ ChatTemplateOption = Annotated[
         text="Chat template to use instead of the model's: v1 … v13.",
     ),
 ]
+AdapterOption = Annotated[
+    list[str] | None,
+    text_flag(
+        "--adapter",
+        panel=MODEL,
+        metavar="FOLDER[:SCALE]",
+        text="A LoRA adapter on top of the model: a folder or a hub id, and how strong (1); repeatable.",
+    ),
+]
 BackendOption = Annotated[
     Literal["native", "hf"] | None,
     typer.Option(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import time
 from typing import TYPE_CHECKING, Annotated
@@ -42,6 +43,7 @@ def perplexity(
     model: opt.ModelOption = None,
     revision: opt.RevisionOption = None,
     chat_template: opt.ChatTemplateOption = None,
+    adapter: opt.AdapterOption = None,
     dtype: opt.DtypeOption = None,
     quantize: opt.QuantizeOption = None,
     kv: opt.KvOption = None,
@@ -102,6 +104,7 @@ def run_perplexity(
             "model": backend.info.name,
             "quantization": backend.info.quantization,
             "kv": backend.info.kv,
+            "adapters": [dataclasses.asdict(adapter) for adapter in backend.info.adapters],
             "dtype": backend.info.dtype,
             "perplexity": found.value,
             "mean_nats": math.log(found.value),

@@ -64,6 +64,7 @@ def quant_diff(
     model: opt.ModelOption = None,
     revision: opt.RevisionOption = None,
     chat_template: opt.ChatTemplateOption = None,
+    adapter: opt.AdapterOption = None,
     dtype: opt.DtypeOption = None,
     kv: opt.KvOption = None,
     device: opt.DeviceOption = None,

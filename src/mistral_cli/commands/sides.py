@@ -11,7 +11,7 @@ from typing import Final
 from mistral_cli.errors import UsageError
 from mistral_cli.settings.options import OPTIONS, Settings
 
-NAMES: Final = ("quantize", "kv", "dtype", "device", "threads")
+NAMES: Final = ("quantize", "kv", "dtype", "device", "threads", "adapter")
 """The settings that a side may have of its own."""
 
 

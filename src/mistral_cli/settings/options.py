@@ -189,6 +189,7 @@ class Settings:
     revision: str | None = _option(_text)
     model_folders: tuple[str, ...] = _option(_paths, ())
     chat_template: str | None = _option(_text)
+    adapter: tuple[str, ...] = _option(_paths, ())
     backend: str | None = _option(_one_of("native", "hf"))
     dtype: str | None = _option(_one_of("bfloat16", "float16", "float32", "float64"))
     quantize: str | None = _option(_one_of("none", "nf4", "int8", "int4"))

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from mistral_cli.adapting import labels
 from mistral_cli.chat.turn import MARKS
 from mistral_cli.contract import Done, Event, Notice, PrefillProgress, Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
+    from mistral_cli.adapting import AdapterInfo
     from mistral_cli.chat.turn import Turn
     from mistral_cli.ui.console import Console
 
@@ -79,6 +81,7 @@ def record_line(turn: Turn) -> str:
         f"seed {record.seed}",
         f"temperature {record.params.get('temperature')}",
         f"{record.model} (weights in {record.quantization})" if record.quantization != "none" else record.model,
+        *([f"with {labels(record.adapters)}"] if record.adapters else ()),
     )
     return " · ".join(parts)
 
@@ -91,13 +94,21 @@ def _answer_part(tokens: int, begun: int) -> str:
     return f"answer {tokens:,} tokens" + (f" ({begun:,} from before, {tokens - begun:,} added)" if begun else "")
 
 
-def stats_line(done: Done, quantization: str = "none", kv: str = "none", *, begun: int = 0) -> str:
-    """Return one line of what an answer cost, and with which quantization of the weights and of the cache.
+def stats_line(
+    done: Done,
+    quantization: str = "none",
+    kv: str = "none",
+    *,
+    adapters: Sequence[AdapterInfo] = (),
+    begun: int = 0,
+) -> str:
+    """Return one line of what an answer cost, with which quantization of weights and cache, and with which adapters.
 
     Args:
         done: its end.
         quantization: of the weights.
         kv: of the cache.
+        adapters: what was on the model.
         begun: tokens at the end of the prompt that are the beginning of the answer.
     """
     prompt = done.prompt_tokens - begun
@@ -112,4 +123,5 @@ def stats_line(done: Done, quantization: str = "none", kv: str = "none", *, begu
         f"peak memory {done.peak_memory / 2**20:,.0f} MiB",
     )
     forms = (("weights", quantization), ("cache", kv))
-    return " · ".join((*parts, *(f"{what} in {form}" for what, form in forms if form != "none")))
+    told = (*parts, *(f"{what} in {form}" for what, form in forms if form != "none"))
+    return " · ".join((*told, f"with {labels(adapters)}") if adapters else told)

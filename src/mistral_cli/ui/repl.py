@@ -235,7 +235,8 @@ class Repl:
             self.overflow.warn(done, self.backend.info.context, self.console)
             if self.shows_stats:
                 info, begun_tokens = self.backend.info, job.begun_tokens(done, self.backend)
-                self.console.stats(stats_line(done, info.quantization, info.kv, begun=begun_tokens))
+                told = stats_line(done, info.quantization, info.kv, adapters=info.adapters, begun=begun_tokens)
+                self.console.stats(told)
             if self.is_strict and cancel.is_set():
                 raise KeyboardInterrupt
         if done is not None and not self.is_strict:

@@ -86,6 +86,11 @@ def check_id(name: str) -> None:
         )
 
 
+def is_id(name: str) -> bool:
+    """Tell whether ``name`` can be a hub id."""
+    return not _fault_of(name)
+
+
 def _fault_of(name: str) -> str:
     """Say what is wrong with a hub id; empty where nothing is."""
     faults = (

@@ -6,6 +6,7 @@ import contextlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
+from mistral_cli.adapting import labels
 from mistral_cli.chat.context import WARNS_AT, used_tokens
 from mistral_cli.errors import MistralError
 from mistral_cli.text.sanitize import sanitize
@@ -34,7 +35,7 @@ class Status:
 
     model: str
     form: str = ""
-    """How weights and cache are held, where not in the usual way: ``nf4``, ``kv int8``."""
+    """What is on the model, and how weights and cache are held, where not in the usual way: ``nf4``, ``kv int8``."""
     used: int = 0
     """Tokens in the context."""
     total: int
@@ -57,7 +58,7 @@ class Status:
 def status_of(repl: Repl) -> Status:
     """Return what the bar tells of a chat. The tokens are counted only where no answer has told them."""
     info, path = repl.backend.info, repl.conversation.path()
-    forms = (info.quantization, f"kv {info.kv}" if info.kv != "none" else "none")
+    forms = (labels(info.adapters) or "none", info.quantization, f"kv {info.kv}" if info.kv != "none" else "none")
     return Status(
         model=info.name,
         form=_BETWEEN.join(form for form in forms if form != "none"),
@@ -107,7 +108,7 @@ def _parts(status: Status) -> Iterator[tuple[str, tuple[str, ...]]]:
         yield "class:toolbar.mode", (mode, mode, short, short, "" if number else short)
     yield _style(status.part), _gauges(status)
     yield "", (sanitize(status.model), *[_short(status.model)] * 2, "")
-    yield "", (status.form, status.form, "")
+    yield "", (sanitize(status.form), sanitize(status.form), "")
     yield "", (f"{status.speed:,.1f} tokens/s", f"{status.speed:,.1f} t/s", "") if status.speed else ("",)
     yield "", (sanitize(status.chat), _short(status.chat), "")
 

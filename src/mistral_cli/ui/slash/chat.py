@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from mistral_cli.adapting import labels
 from mistral_cli.chat.context import left_out
 from mistral_cli.chat.conversation import Conversation
 from mistral_cli.errors import UsageError
@@ -60,8 +61,10 @@ def _show(repl: Repl, words: str) -> None:
     form = info.dtype if info.quantization == "none" else f"{info.quantization} and {info.dtype}"
     session = repl.keeper.session
     kept = "not kept" if repl.keeper.store is None else session.name if session else "kept from its first answer on"
+    adapters = [("adapters", labels(info.adapters))] if info.adapters else []
     rows = (
         ("model", f"{info.name}, {form} on {info.device}, by {info.backend}"),
+        *adapters,
         ("context", f"{info.context:,} tokens, format {info.tokenizer}"),
         ("role", repl.keeper.role or "none"),
         ("system", repl.conversation.system or "none"),
