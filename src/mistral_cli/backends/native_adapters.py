@@ -12,6 +12,7 @@ from mistral_cli.weights.adapters.places import adapter_folder, adapter_name
 from mistral_cli.weights.quantized_file import FileStamp
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from mistral_cli.engine.generate import NativeEngine
@@ -23,12 +24,14 @@ class NativeAdapters:
 
     Args:
         engine: whose model they are put on.
+        changed: told what is on the model each time that changes.
     """
 
     def __init__(
         self, engine: NativeEngine, changed: Callable[[tuple[AdapterInfo, ...]], None] = lambda _attached: None
     ) -> None:
         self._engine = engine
+        self._changed = changed
         self._adapters = Adapters(engine.model)
         self._stamps: dict[str, list[object]] = {}
 
@@ -43,13 +46,13 @@ class NativeAdapters:
         name = name or free_name(adapter_name(found), str(found), self.attached)
         attached = self._adapters.load(found, strength, name=name)
         self._stamps[attached.name] = _stamps(attached)
-        self._engine.model_changed()
+        self._say_changed()
         return _info(attached)
 
     def scale(self, name: str, strength: float) -> AdapterInfo:
         """Weigh an adapter anew; see ``adapting.Adapters.scale``."""
         attached = self._adapters.scale(name, strength)
-        self._engine.model_changed()
+        self._say_changed()
         return _info(attached)
 
     def identity(self) -> list[object]:
@@ -59,7 +62,11 @@ class NativeAdapters:
     def off(self, name: str | None = None) -> None:
         """Take one adapter off the model, all by default."""
         self._adapters.off(name)
+        self._say_changed()
+
+    def _say_changed(self) -> None:
         self._engine.model_changed()
+        self._changed(self.attached)
 
 
 def _stamps(attached: Attached) -> list[object]:
