@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from typist import ALT_ENTER, CTRL, DOWN, ENTER, ESCAPE, LEFT, RIGHT, UP, paste, typist
+from typist import ALT_ENTER, CTRL, DOWN, ENTER, ESCAPE, LEFT, RIGHT, UP, paste, shows, typist
 
 from fakes import FakeBackend
 from mistral_cli.chat.keeper import Keeper
@@ -13,6 +13,8 @@ from mistral_cli.chat.store import open_store
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from typist import Typist
 
 MULTILINE = {"is_multiline": True}
 
@@ -88,6 +90,19 @@ def test_the_arrow_keys_reach_earlier_lines_and_those_of_other_chats(tmp_path: P
         assert person.type(UP, CTRL["C"], UP, ENTER) == "before\nit"
         assert person.type("draft", UP, DOWN, ENTER) == "draft"
     store.close()
+
+
+def test_no_key_reads_the_store(tmp_path: Path) -> None:
+    store = open_store(tmp_path / "chats.db")
+    Keeper(store=store).keep_input("tell me of rivers")
+
+    def close(_person: Typist) -> bool:
+        store.close()
+        return True
+
+    with typist(keeper=Keeper(store=store)) as person:
+        shown = person.screen("t", shows("tell me of rivers"), close, "ell", UP, DOWN, CTRL["R"], "riv", CTRL["G"])
+        assert shown[0].startswith("> tell")
 
 
 def test_ctrl_r_searches_earlier_lines() -> None:
