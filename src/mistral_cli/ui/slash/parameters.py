@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from mistral_cli.errors import UsageError
 from mistral_cli.limits import LIMITS
 from mistral_cli.settings.options import OPTIONS, SAMPLING
-from mistral_cli.ui.columns import in_columns
 from mistral_cli.ui.slash.choice import Choice, matching
 from mistral_cli.ui.slash.row import SlashCommand
 
@@ -27,6 +26,8 @@ _WORDS = {"order": ("temperature-first", "temperature-last"), "watchdog": ("on",
 """Values that are words."""
 _NONE: dict[str, object] = {"seed": None, "max_tokens": None, "logit_bias": {}, "stop": ()}
 """What ``none`` means."""
+_NARROW = 60
+"""Columns of a terminal below which nothing stands side by side."""
 NAMES = tuple(name for name in SAMPLING if name != "logprobs")
 """What can be set: log-probabilities are kept in a chat whatever is asked."""
 
@@ -105,11 +106,13 @@ def _set(repl: Repl, words: str) -> None:
 
 
 def _list(repl: Repl, names: Sequence[str]) -> None:
-    """Show parameters, each with its value and its range."""
-    out = repl.console.out
+    """Show parameters, each with its value and its range; not side by side on narrow terminals."""
     rows = [(name, _shown(repl, name), _range(name)) for name in names]
-    for line in in_columns(rows, out.columns if out.is_terminal else None):
-        repl.console.line(line)
+    if repl.console.out.is_terminal and repl.console.out.columns < _NARROW:
+        lines = [f"{name} {value} ({allowed})" for name, value, allowed in rows]
+    else:
+        lines = [f"{name:<20}{value:<18} {allowed}".rstrip() for name, value, allowed in rows]
+    repl.console.rows(*lines, indent="    ")
 
 
 def _shown(repl: Repl, name: str) -> str:
