@@ -110,7 +110,8 @@ class _Plan:
             raise UsageError(f"The weights in {source} are quantized to {own} already.", "Take the model before that.")
         if args.moe:
             reason = (
-                "transformers has no quantized form of a mixture of experts, so it cannot be written into a folder."
+                "transformers has no quantized form of a mixture of experts (a layer's experts are one tensor there, which "
+                "bitsandbytes does not quantize), so it cannot be written into a folder."
             )
             raise UsageError(reason, "Leave out -o to keep it in the cache.")
         sources = match_tensors(read_tensors(files), args, source)
