@@ -109,10 +109,8 @@ class _Plan:
         if own:
             raise UsageError(f"The weights in {source} are quantized to {own} already.", "Take the model before that.")
         if args.moe:
-            reason = (
-                "transformers has no quantized form of a mixture of experts (a layer's experts are one tensor there, which "
-                "bitsandbytes does not quantize), so it cannot be written into a folder."
-            )
+            experts = "a layer's experts are one tensor there, which bitsandbytes does not quantize"
+            reason = f"transformers has no quantized form of a mixture of experts: {experts}."
             raise UsageError(reason, "Leave out -o to keep it in the cache.")
         sources = match_tensors(read_tensors(files), args, source)
         if args.tie_word_embeddings and LM_HEAD in sources:
