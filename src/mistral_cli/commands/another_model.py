@@ -22,7 +22,7 @@ class AnotherModel:
     """Loads one model after another; remembers the settings of the last that was loaded."""
 
     settings: Settings
-    """Those of the model that answers."""
+    """Those of the model that answers. The adapters of these are not loaded: the chat knows which are on its model."""
     console: Console
     open: Callable[[Settings, Console], Backend]
 
@@ -66,10 +66,10 @@ class AnotherModel:
     def _load(self, settings: Settings) -> Backend:
         ENDING.outlive_ctrl_c()  # it ended the loading of a model, not the chat
         free_memory()
-        return self.open(settings, self.console)
+        return self.open(replace(settings, adapter=()), self.console)
 
     def _settings_of(self, name: str) -> Settings:
-        return replace(self.settings, model=name, revision=None)
+        return replace(self.settings, model=name, revision=None, adapter=())
 
 
 def free_memory() -> None:

@@ -16,7 +16,7 @@ from mistral_cli.commands import prompt_options as asked
 from mistral_cli.commands.another_model import AnotherModel
 from mistral_cli.commands.kept_chat import closing_line, open_chat
 from mistral_cli.commands.loading import open_backend, sampling_params
-from mistral_cli.commands.own_model import with_own_model
+from mistral_cli.commands.own_model import is_flag, with_own_model
 from mistral_cli.commands.prompt import Reader, read_system
 from mistral_cli.commands.role import begin_role
 from mistral_cli.commands.script import open_script
@@ -152,12 +152,16 @@ def _talk(
     from mistral_cli.commands.list import model_names
     from mistral_cli.ui.answer import open_writer
     from mistral_cli.ui.keyboard.opening import keyboard_for
+    from mistral_cli.ui.adapters import go_on_with
     from mistral_cli.ui.overflow import Overflow
     from mistral_cli.ui.repl import Repl, no_line
 
     backend = _able_to_chat(load(settings, console))
     console.notice(banner(backend.info))
     if keeper.session is not None and keeper.session.model not in ("", backend.info.name):
+    path = conversation.path()
+    if path and not is_flag(settings, "adapter"):
+        go_on_with(backend, path[-1].record, console)
         console.notice(f"{keeper.session.model} answered so far, {backend.info.name} does from here on.")
     if keeper.role:
         console.notice(f"{keeper.role} answers, a role: /role none leaves it.")

@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
+from mistral_cli.adapting import labels
 from mistral_cli.errors import MistralError, UsageError
+from mistral_cli.ui.adapters import put_on
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -78,6 +80,8 @@ def swap_model(repl: Repl, name: str) -> None:
     if failure is not None:
         raise failure
     repl.place = None
+    if old.adapters:
+        repl.console.notice(f"Without {labels(old.adapters)}, made for {old.name}.")
     repl.console.notice(f"{repl.backend.info.name} answers from now on.")
 
 
@@ -109,6 +113,8 @@ def _bring_back(repl: Repl, old: ModelInfo, load: Callable[[], Backend]) -> None
     repl.console.notice(f"Loading {old.name} again.")
     try:
         repl.backend = load()
+        if old.adapters:
+            put_on(repl.backend, old.adapters, repl.console)
     except (MistralError, KeyboardInterrupt) as error:
         if isinstance(error, MistralError):
             repl.console.error(error)

@@ -8,6 +8,7 @@ from mistral_cli.chat.conversation import Conversation
 from mistral_cli.chat.names import check_name
 from mistral_cli.chat.search import search
 from mistral_cli.errors import UsageError
+from mistral_cli.ui.adapters import go_on_with
 from mistral_cli.ui.columns import in_columns
 from mistral_cli.ui.slash.choice import Choice, matching, one_of
 from mistral_cli.ui.slash.roles import go_on_as
@@ -56,6 +57,8 @@ def _open(repl: Repl, words: str) -> None:
     if path:
         show_turn(repl, path[-1])
     repl.console.notice(f"{session.name}: {turns_of(len(path))} on this branch.")
+    if path:
+        go_on_with(repl.backend, path[-1].record, repl.console)
     if session.model not in ("", repl.backend.info.name):
         repl.console.notice(f"{session.model} answered there, {repl.backend.info.name} does from here on (/model).")
 

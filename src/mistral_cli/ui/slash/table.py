@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from mistral_cli.errors import UsageError
 from mistral_cli.ui.keyboard.table import AFTER, KEYS
-from mistral_cli.ui.slash import answers, branches, chat, files, parameters, roles, sessions, steering
+from mistral_cli.ui.slash import adapters, answers, branches, chat, files, parameters, roles, sessions, steering
 from mistral_cli.ui.slash.choice import Choice, matching
 from mistral_cli.ui.slash.row import SlashCommand
 
@@ -73,6 +73,7 @@ GROUPS: tuple[tuple[str, tuple[SlashCommand, ...]], ...] = (
         (
             SlashCommand("/help", "[COMMAND|keys]", "Show the commands, or the keys.", _help, _names),
             *chat.COMMANDS,
+            *adapters.COMMANDS,
             *roles.COMMANDS,
         ),
     ),
