@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from processes import fake
-from terminals import CTRL_C, CTRL_D, READY
+from terminals import CTRL_C, CTRL_D, CTRL_Z, READY
 
 from mistral_cli.chat.store import open_store
 
@@ -127,3 +127,25 @@ def test_the_editor_opens_on_the_line(open_terminal) -> None:
     terminal.expect("a edited|edited")
     terminal.type("\r")
     terminal.expect("a edited\r\n")
+
+
+def test_after_ctrl_z_and_back_an_enter_typed_ahead_still_sends(open_terminal, gate: Path) -> None:
+    shell = open_terminal(["bash", "--norc", "--noprofile", "-i"], PS1="shell$ ")
+    shell.expect(r"shell\$ ")
+    program = fake("chat", answers=[WORDS, "Second."], gate=str(gate))
+    shell.type(" ".join("'" + part.replace("'", "'\\''") + "'" for part in program) + "\r")
+    shell.expect(READY)
+    shell.type(CTRL_Z)
+    shell.expect("Stopped")
+    shell.expect(r"shell\$ ")
+    shell.type("fg\r")
+    shell.ask("one")
+    shell.expect("One ")
+    shell.type("two\r")
+    gate.touch()
+    shell.expect(r"three\.")
+    shell.expect(r"Second\.")
+    shell.ask("/exit")
+    shell.expect(r"shell\$ ")
+    shell.type("echo typed\r")
+    shell.expect("(?<!echo )typed\r\n")

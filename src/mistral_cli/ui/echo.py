@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import select
+import signal
 import sys
+import threading
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from types import FrameType
 
 _CHUNK = 1 << 16
 
@@ -27,18 +31,35 @@ def keys_kept() -> Iterator[str]:
 
     The terminal hands over key by key: Enter stays another key than Ctrl-J, a paste may be longer than the 4,095 bytes
     of a terminal's line, Ctrl-D is a key among others, and Ctrl-C drops none. Of the keys typed before, each Ctrl-J was
-    an Enter: the terminal had made it one.
+    an Enter: the terminal had made it one. Ctrl-Z and back (a shell takes the terminal as it likes it) changes nothing.
     """
-    with _terminal_with(input_off=("ICRNL",), local_off=("ECHO", "ICANON"), local_on=("NOFLSH",)) as descriptor:
-        waiting = b"" if descriptor is None else _waiting(descriptor)
-        yield waiting.decode(errors="replace").replace("\n", "\r").replace("\0", "")
+    with _terminal_with(input_off=("ICRNL",), local_off=("ECHO", "ICANON"), local_on=("NOFLSH",)) as switch:
+        if switch is None:
+            yield ""
+            return
+        with _resuming(lambda _number, _frame: switch()):
+            yield _waiting(sys.stdin.fileno()).decode(errors="replace").replace("\n", "\r").replace("\0", "")
 
 
 @contextlib.contextmanager
 def lines_read() -> Iterator[None]:
     """While entered, the terminal is as other programs want it: whole lines, shown as they are typed."""
-    with _terminal_with(input_on=("ICRNL",), local_on=("ECHO", "ICANON"), local_off=("NOFLSH",)):
+    terminal = _terminal_with(input_on=("ICRNL",), local_on=("ECHO", "ICANON"), local_off=("NOFLSH",))
+    with _resuming(None), terminal:
         yield
+
+
+@contextlib.contextmanager
+def _resuming(handler: Callable[[int, FrameType | None], None] | None) -> Iterator[None]:
+    """While entered, have ``handler`` called when the program comes back from Ctrl-Z; None: nobody."""
+    if sys.platform == "win32" or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGCONT, handler or signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGCONT, before)
 
 
 @contextlib.contextmanager
@@ -48,8 +69,8 @@ def _terminal_with(
     input_off: tuple[str, ...] = (),
     local_on: tuple[str, ...] = (),
     local_off: tuple[str, ...] = (),
-) -> Iterator[int | None]:
-    """Switch modes of the terminal at stdin (termios(3)) while entered; yield its descriptor, None without one."""
+) -> Iterator[Callable[[], None] | None]:
+    """Switch modes of the terminal at stdin (termios(3)) while entered; yield what does so again, None without one."""
     descriptor = _own_terminal()
     if descriptor is None:
         yield None
@@ -63,9 +84,10 @@ def _terminal_with(
     modes = [*before]
     modes[0] = before[0] & ~bits(input_off) | bits(input_on)
     modes[3] = before[3] & ~bits(local_off) | bits(local_on)
-    termios.tcsetattr(descriptor, termios.TCSANOW, modes)
+    switch = functools.partial(termios.tcsetattr, descriptor, termios.TCSANOW, modes)
+    switch()
     try:
-        yield descriptor
+        yield switch
     finally:
         with contextlib.suppress(termios.error):  # the window was closed
             termios.tcsetattr(descriptor, termios.TCSANOW, before)
