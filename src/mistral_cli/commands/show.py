@@ -1,4 +1,4 @@
-"""``mistral show``: what a model is, from its files alone. Loads nothing and needs no torch."""
+"""``mistral show``: what a model or an adapter is, from its files alone. Loads nothing and needs no torch."""
 
 from __future__ import annotations
 
@@ -24,6 +24,8 @@ from mistral_cli.commands.show_facts import (
 from mistral_cli.commands.show_tree import build_tree, draw
 from mistral_cli.commands.sizes import size
 from mistral_cli.commands.start import start
+from mistral_cli.errors import UsageError
+from mistral_cli.ui.console import Console
 
 
 def show(
@@ -33,25 +35,53 @@ def show(
         typer.Argument(
             metavar="MODEL",
             parser=str,
-            help="A folder, a fetched hub id, its short name (7b), builtin, or a config.json alone.",
+            help="A folder (of an adapter, too), a fetched hub id, its short name (7b), builtin, or a config.json "
+            "alone.",
         ),
     ],
     revision: opt.RevisionOption = None,
+    on: Annotated[
+        str | None, typer.Option("--on", metavar="MODEL", parser=str, help="Say whether the adapter fits this model.")
+    ] = None,
     tree: Annotated[bool, typer.Option("--tree", help="Draw the modules with their shapes.")] = False,
     as_object: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Tell what a model is: shape, parameters, tokenizer, context, memory, licence."""
+    """Tell what a model is: shape, parameters, tokenizer, context, memory, licence.
+
+    Of a LoRA adapter: base, rank, targets, parameters, size, and whether it fits its base, if that is on this disk.
+    """
+    from mistral_cli.commands.show_adapter import find_adapter_folder
     from mistral_cli.weights.hub import full_name
 
     _, console = start(ctx)
     model = full_name(model)
+    adapter = find_adapter_folder(model, revision)
+    if adapter is not None:
+        _show_adapter(adapter, on, console, as_object=as_object)
+        return
+    if on is not None:
+        raise UsageError(f"--on is for adapters, but {model!a:.200} is none.", "Leave it out.")
     shapes, rows, values = _read(model, _find(model, revision))
     if as_object:
         console.json({**values, **({"tensors": shapes} if tree else {})})
     elif tree:
         console.line("\n".join(draw(Path(model).name, build_tree(shapes))))
     else:
-        console.line("\n".join(_set(rows, console.out.columns if console.out.is_terminal else None)))
+        _print(rows, console)
+
+
+def _show_adapter(folder: Path, on: str | None, console: Console, *, as_object: bool) -> None:
+    from mistral_cli.commands.show_adapter import adapter_json, adapter_rows, read_adapter
+
+    facts = read_adapter(folder, on)
+    if as_object:
+        console.json(adapter_json(facts))
+    else:
+        _print(list(adapter_rows(facts)), console)
+
+
+def _print(rows: list[tuple[str, str]], console: Console) -> None:
+    console.line("\n".join(_set(rows, console.out.columns if console.out.is_terminal else None)))
 
 
 def _set(rows: list[tuple[str, str]], columns: int | None) -> Iterator[str]:

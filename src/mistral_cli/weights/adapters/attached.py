@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from mistral_cli.errors import UsageError
-from mistral_cli.weights.adapters.files import AdapterFiles, find_adapter, match_adapter, read_pairs
+from mistral_cli.weights.adapters.files import AdapterFiles, find_adapter, match_adapter
 from mistral_cli.weights.adapters.linear import LoraLinear
+from mistral_cli.weights.adapters.pairs import read_pairs
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -1,4 +1,4 @@
-"""An adapter's tensors: found, matched to a model's layers by name and shape, read. Knows shapes, not modules."""
+"""An adapter's files: found, checked, matched to a model's layers by name and shape. Needs no torch."""
 
 from __future__ import annotations
 
@@ -8,33 +8,20 @@ from typing import TYPE_CHECKING
 
 from mistral_cli.errors import CheckpointError
 from mistral_cli.weights.adapters.lora_config import CONFIG, WEIGHTS, LoraConfig, read_lora_config
-from mistral_cli.weights.mapped_tensors import STORED, map_file, stored_tensor
 from mistral_cli.weights.safetensors_header import read_header
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    import torch
-    from torch import Tensor
-
     from mistral_cli.model.args import ModelArgs
     from mistral_cli.weights.safetensors_header import TensorInfo
 
 _PREFIX = "base_model.model."
 _NAME = re.compile(r"(?P<module>.+)\.lora_(?P<side>[AB])(\.default)?\.weight")
+_STORED = frozenset({"BF16", "F16", "F32", "F64"})
+"""Types that weights may have, as safetensors calls them."""
 _NEVER = "which can run code when it is opened, so it is never read"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LoraPair:
-    """What one linear layer's output gets added: ``scaling * up(down(x))``."""
-
-    down: Tensor
-    """(rank, inputs), PEFT's ``lora_A``."""
-    up: Tensor
-    """(outputs, rank), PEFT's ``lora_B``."""
-    scaling: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,23 +83,6 @@ def match_adapter(files: AdapterFiles, args: ModelArgs) -> None:
         raise CheckpointError(message, "Fetch or train the adapter again.")
 
 
-def read_pairs(files: AdapterFiles, dtype: torch.dtype, device: torch.device) -> dict[str, LoraPair]:
-    """Return the matrices of each layer, in memory of their own.
-
-    Raises:
-        CheckpointError: a type that weights cannot have, NaN or infinity in one.
-    """
-    content = map_file(files.folder / WEIGHTS)
-    pairs: dict[str, LoraPair] = {}
-    for module, infos in files.layers.items():
-        down, up = (stored_tensor(info, content) for info in infos)
-        if not (down.isfinite().all() and up.isfinite().all()):
-            raise CheckpointError(f"{files.folder / WEIGHTS} holds NaN or infinity in {module}.", "Train it again.")
-        down, up = (matrix.to(device, dtype, copy=True) for matrix in (down, up))
-        pairs[module] = LoraPair(down=down, up=up, scaling=files.config.scaling(module))
-    return pairs
-
-
 def linear_shapes(args: ModelArgs) -> dict[str, tuple[int, int]]:
     """Return the (outputs, inputs) of each linear layer of a model by its name."""
     return {
@@ -126,7 +96,7 @@ def _paired(path: Path, tensors: Mapping[str, TensorInfo]) -> dict[str, tuple[Te
     sides: dict[str, dict[str, TensorInfo]] = {}
     for name, tensor in tensors.items():
         match = _NAME.fullmatch(name)
-        if match is None or tensor.dtype not in STORED or len(tensor.shape) != 2:
+        if match is None or tensor.dtype not in _STORED or len(tensor.shape) != 2:
             what = f"{name!r:.120} ({tensor.dtype}, {len(tensor.shape)} axes)"
             raise CheckpointError(f"{path} holds {what}, no matrix of plain LoRA.", "Use an adapter of plain LoRA.")
         sides.setdefault(match["module"].removeprefix(_PREFIX), {})[match["side"]] = tensor

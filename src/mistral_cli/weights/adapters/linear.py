@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 if TYPE_CHECKING:
-    from mistral_cli.weights.adapters.files import LoraPair
+    from mistral_cli.weights.adapters.pairs import LoraPair
 
 
 class LoraLinear(nn.Module):

@@ -1,0 +1,44 @@
+"""An adapter's matrices, read. Knows files and tensors, not modules."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mistral_cli.errors import CheckpointError
+from mistral_cli.weights.adapters.lora_config import WEIGHTS
+from mistral_cli.weights.mapped_tensors import map_file, stored_tensor
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from mistral_cli.weights.adapters.files import AdapterFiles
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoraPair:
+    """What one linear layer's output gets added: ``scaling * up(down(x))``."""
+
+    down: Tensor
+    """(rank, inputs), PEFT's ``lora_A``."""
+    up: Tensor
+    """(outputs, rank), PEFT's ``lora_B``."""
+    scaling: float
+
+
+def read_pairs(files: AdapterFiles, dtype: torch.dtype, device: torch.device) -> dict[str, LoraPair]:
+    """Return the matrices of each layer, in memory of their own.
+
+    Raises:
+        CheckpointError: a type that weights cannot have, NaN or infinity in one.
+    """
+    content = map_file(files.folder / WEIGHTS)
+    pairs: dict[str, LoraPair] = {}
+    for module, infos in files.layers.items():
+        down, up = (stored_tensor(info, content) for info in infos)
+        if not (down.isfinite().all() and up.isfinite().all()):
+            raise CheckpointError(f"{files.folder / WEIGHTS} holds NaN or infinity in {module}.", "Train it again.")
+        down, up = (matrix.to(device, dtype, copy=True) for matrix in (down, up))
+        pairs[module] = LoraPair(down=down, up=up, scaling=files.config.scaling(module))
+    return pairs
