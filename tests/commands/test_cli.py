@@ -92,8 +92,8 @@ def test_gen_has_every_option_but_those_of_a_chat() -> None:
     from mistral_cli.commands.gen import gen
 
     missing = set(OPTIONS) - set(inspect.signature(gen).parameters)
-    of_no_command = {"color", "debug", "cache_limit", "model_folders"}
-    assert missing - of_no_command == {"resume", "store", "script", "keys"}
+    of_no_command = {"color", "debug", "cache_limit", "keep_cache_limit", "model_folders"}
+    assert missing - of_no_command == {"resume", "store", "keep_cache", "script", "keys"}
     assert missing - set(inspect.signature(chat).parameters) == of_no_command
 
 

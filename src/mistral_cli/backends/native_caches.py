@@ -69,6 +69,11 @@ class NativeCaches:
         parts = (__version__, asdict(self.identity), self.engine.model.kv, self.adapters.identity())
         return digest(parts)
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of what would be kept."""
+        return held_bytes(self.engine.kept.cache)
+
     def put(self, store: KVStore, chat: str, check: Callable[[], None]) -> int:
         """Keep the cache of the conversation that is left; return its bytes, 0 where nothing of it is new.
 

@@ -173,6 +173,10 @@ class Store:
         turns = MappingProxyType({row[0]: turn_of(row[0], row[1:]) for row in rows})
         return session, Conversation(turns=turns, leaf=session.leaf, system=session.system)
 
+    def holds(self, session_id: int) -> bool:
+        """Tell whether the chat is still there: another terminal may have deleted it."""
+        return bool(self.read("SELECT 1 FROM sessions WHERE id = ?", (session_id,)))
+
     def rename(self, session_id: int, name: str) -> Session:
         """Give a chat another name.
 

@@ -14,6 +14,7 @@ from mistral_cli.adapting import labels
 from mistral_cli.commands import options as opt
 from mistral_cli.commands import prompt_options as asked
 from mistral_cli.commands.another_model import AnotherModel
+from mistral_cli.commands.kept_cache import KeptCaches
 from mistral_cli.commands.kept_chat import closing_line, open_chat
 from mistral_cli.commands.loading import open_backend, sampling_params
 from mistral_cli.commands.own_model import is_flag, with_own_model
@@ -68,6 +69,7 @@ def chat(
     keys: opt.KeysOption = None,
     resume: opt.ResumeOption = None,
     store: opt.StoreOption = None,
+    keep_cache: opt.KeepCacheOption = None,
     plain: opt.PlainOption = None,
     stats: opt.StatsOption = None,
     quiet: opt.QuietOption = None,
@@ -150,21 +152,25 @@ def _talk(
     load: Callable[[Settings, Console], Backend],
 ) -> None:
     from mistral_cli.commands.list import model_names
+    from mistral_cli.ui.adapters import go_on_with
     from mistral_cli.ui.answer import open_writer
     from mistral_cli.ui.keyboard.opening import keyboard_for
-    from mistral_cli.ui.adapters import go_on_with
     from mistral_cli.ui.overflow import Overflow
     from mistral_cli.ui.repl import Repl, no_line
 
     backend = _able_to_chat(load(settings, console))
-    console.notice(banner(backend.info))
-    if keeper.session is not None and keeper.session.model not in ("", backend.info.name):
     path = conversation.path()
     if path and not is_flag(settings, "adapter"):
         go_on_with(backend, path[-1].record, console)
+    console.notice(banner(backend.info))
+    if keeper.session is not None and keeper.session.model not in ("", backend.info.name):
         console.notice(f"{keeper.session.model} answered so far, {backend.info.name} does from here on.")
     if keeper.role:
         console.notice(f"{keeper.role} answers, a role: /role none leaves it.")
+    caches = KeptCaches(settings=settings, console=console)
+    caches.begin(backend)
+    if keeper.session is not None:
+        caches.enter(backend)
     others = AnotherModel(settings=settings, console=console, open=load)
     repl = Repl(
         backend=backend,
@@ -174,6 +180,7 @@ def _talk(
         read=script or no_line,
         conversation=conversation,
         keeper=keeper,
+        caches=caches,
         open_writer=partial(open_writer, plain=settings.plain),
         load=others.load,
         check=others.check,
@@ -192,6 +199,7 @@ def _talk(
     finally:
         if keeper.session is not None:
             console.notice(closing_line(keeper.session))
+        caches.leave(repl.backend, repl.keeper)
 
 
 def _show_last(repl: Repl) -> None:

@@ -15,9 +15,11 @@ from mistral_cli.chat.search import MOST, search
 from mistral_cli.chat.session import Session
 from mistral_cli.chat.store import FILE_NAME, Store, open_to_read
 from mistral_cli.chat.transcript import FORMS, to_json, to_markdown
+from mistral_cli.commands.kept_cache import forget_caches
 from mistral_cli.commands.output import open_target
 from mistral_cli.commands.start import start
 from mistral_cli.errors import UsageError
+from mistral_cli.settings.options import Settings
 from mistral_cli.settings.places import places
 from mistral_cli.ui.console import Console
 
@@ -28,6 +30,7 @@ ALL_SEEN: Final = "See them all: mistral history list"
 class _Wish:
     """What was asked for, and where to say it."""
 
+    settings: Settings
     store: Store
     console: Console
     words: Sequence[str]
@@ -65,7 +68,7 @@ def history(
     `mistral chat` keeps every turn as it ends, on this disk alone. The newest stands at the end of lists. What is
     removed is gone from the disk, but for what another chat goes on from.
     """
-    _settings, console = start(ctx)
+    settings, console = start(ctx)
     least, largest = _WORDS[action]
     if not least <= len(words or []) <= largest:
         reason = (
@@ -73,6 +76,7 @@ def history(
         )
         raise UsageError(f"`mistral history {action}` {reason}.", ALL_SEEN)
     wish = _Wish(
+        settings=settings,
         store=open_to_read(places().data / FILE_NAME),
         console=console,
         words=words or [],
@@ -158,6 +162,7 @@ def _remove(wish: _Wish) -> int:
             wish.console.notice("Nothing was removed.")
             return 1
     wish.store.delete(*(session.id for session in sessions))
+    forget_caches(wish.settings, wish.console, *sessions)
     if wish.as_object:
         wish.console.json({"removed": [session.name for session in sessions], "turns": turns})
     else:

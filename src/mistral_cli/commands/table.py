@@ -129,7 +129,7 @@ COMMANDS: Final = (
         "cache",
         "mistral_cli.commands.cache",
         "cache",
-        "Show or free the quantized copies of models.",
+        "Show or free quantized copies of models and kept caches.",
         ("mistral cache list", "mistral cache remove Mistral-7B-Instruct-v0.3", "mistral cache clear"),
     ),
     Command(

@@ -219,6 +219,8 @@ class Settings:
     keys: str = _option(_one_of("emacs", "vi"), "emacs")
     resume: str | None = _option(_text)
     store: bool = _option(_switch, True)
+    keep_cache: bool = _option(_switch, False)
+    keep_cache_limit: int = _option(_bytes, 8 * 10**9)
     # how the answer is shown
     json: bool = _option(_switch, False)
     output: str | None = _option(_path)

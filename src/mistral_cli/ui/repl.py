@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from mistral_cli.chat.caching import NoCaches
 from mistral_cli.chat.conversation import Conversation
 from mistral_cli.chat.keeper import Keeper
 from mistral_cli.chat.steering import Beginning
@@ -22,6 +23,7 @@ from mistral_cli.ui.typed import is_command, question_of, read_whole
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from mistral_cli.chat.caching import Caches
     from mistral_cli.chat.session import Session
     from mistral_cli.chat.store import Store
     from mistral_cli.chat.turn import Turn
@@ -58,6 +60,8 @@ class Repl:
     conversation: Conversation = field(default_factory=Conversation)
     keeper: Keeper = field(default_factory=Keeper)
     """Puts each turn on the disk, or nowhere."""
+    caches: Caches = field(default_factory=NoCaches)
+    """Puts what was computed of a chat on the disk when it is left, or nowhere."""
     load: Callable[[str], Backend] | None = None
     """Loads another model, by its name, into the memory of the one that answered, which nobody holds then."""
     check: Callable[[str], bool] = no_objection
@@ -184,6 +188,9 @@ class Repl:
 
     def begin_session(self, conversation: Conversation, session: Session | None = None) -> None:
         """Go on with another chat: a new one, or one that was kept."""
+        self.caches.leave(self.backend, self.keeper)
+        if session is not None:
+            self.caches.enter(self.backend)
         role = self.keeper.role if session is None else session.role
         self.keeper = Keeper(store=self.keeper.store, session=session, role=role, warn=self.keeper.warn)
         self.overflow.begin()

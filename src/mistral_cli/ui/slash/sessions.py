@@ -107,6 +107,7 @@ def _delete(repl: Repl, words: str) -> None:
         if not repl.console.ask(f"Delete {session.name}, {turns_of(session.turns)}?"):
             return
     store.delete(session.id)
+    repl.caches.forget(session)
     if repl.keeper.session is not None and repl.keeper.session.id == session.id:
         repl.begin_session(Conversation(system=repl.conversation.system))
     repl.console.notice(f"Deleted {session.name}.")
