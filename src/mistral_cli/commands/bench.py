@@ -9,7 +9,7 @@ import typer
 
 from mistral_cli.commands import options as opt
 from mistral_cli.commands.bench_run import Ask, run_bench, write_random
-from mistral_cli.commands.flags import MODEL
+from mistral_cli.commands.flags import MODEL, switch, text_flag
 from mistral_cli.commands.start import start
 from mistral_cli.errors import UsageError
 
@@ -28,33 +28,33 @@ def bench(
     ] = None,
     random: Annotated[
         str | None,
-        typer.Option(
+        text_flag(
+            "--random",
+            panel=MODEL,
             metavar="SHAPE",
-            parser=str,
-            help="Random weights of a real shape, in memory, instead of MODEL: tiny, 7b, nemo-12b, mixtral-small …",
-            rich_help_panel=MODEL,
+            text="Random weights of a real shape, in memory, instead of MODEL: tiny, 7b, nemo-12b, mixtral-small …",
         ),
     ] = None,
     keep: Annotated[
         str | None,
-        typer.Option(
+        text_flag(
+            "--keep",
+            panel=MODEL,
             metavar="FOLDER",
-            parser=str,
-            help="With --random: write the model there (as many bytes as a real one), or take it if it is there.",
-            rich_help_panel=MODEL,
+            text="With --random: write the model there (as many bytes as a real one), or take it if it is there.",
         ),
     ] = None,
     prompt_lengths: Annotated[
         str | None,
-        typer.Option(metavar="N,N…", parser=str, help="Prompts to read (default: 128,512).", rich_help_panel=WHAT),
+        text_flag("--prompt-lengths", panel=WHAT, metavar="N,N…", text="Prompts to read (default: 128,512)."),
     ] = None,
     depths: Annotated[
         str | None,
-        typer.Option(
+        text_flag(
+            "--depths",
+            panel=WHAT,
             metavar="N,N…",
-            parser=str,
-            help="Tokens in the cache when decoding begins (default: 100,1000).",
-            rich_help_panel=WHAT,
+            text="Tokens in the cache when decoding begins (default: 100,1000).",
         ),
     ] = None,
     batch: Annotated[
@@ -69,13 +69,10 @@ def bench(
     ] = None,
     starts: Annotated[
         bool | None,
-        typer.Option(
-            "--starts/--no-starts", help="Time the program's start, files cached and not.", rich_help_panel=WHAT
-        ),
+        switch("--starts/--no-starts", panel=WHAT, text="Time the program's start, files cached and not."),
     ] = None,
     quick: Annotated[
-        bool,
-        typer.Option("--quick", help="Measure less, and once: a prompt of 128, a depth of 100.", rich_help_panel=WHAT),
+        bool, switch("--quick", panel=WHAT, text="Measure less, and once: a prompt of 128, a depth of 100.")
     ] = False,
     model: opt.ModelOption = None,
     revision: opt.RevisionOption = None,
