@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import sys
 
+import pyte
 import pytest
 
 from fakes import FakeScreen, fake_console
@@ -135,3 +136,17 @@ def test_bytes_are_written_at_once() -> None:
     stream = Stream(file=Unflushed())
     stream.write("a")
     assert stream.file.flushed == b"a"
+
+
+def test_a_status_line_that_the_terminal_wrapped_anew_is_taken_away_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    columns = 40
+    console = fake_console(terminal=True)
+    console.err.measure = lambda: columns
+    console.status("Reading the prompt: 12 of 345 tokens")
+    columns = 20
+    console.status("Reading")
+    console.clear_status()
+    screen = pyte.Screen(20, 5)
+    pyte.Stream(screen).feed("> question\r\nReading the prompt: \r\n12 of 345 tokens")  # as it stands after the resize
+    pyte.Stream(screen).feed(console.err.file.text.split("tokens", 1)[1])
+    assert [line.rstrip() for line in screen.display] == ["> question", "", "", "", ""]

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, BinaryIO, TextIO
 
 from mistral_cli.text.sanitize import Sanitizer, sanitize
 from mistral_cli.ui.echo import lines_read
+from mistral_cli.ui.live import reflows
 from mistral_cli.ui.spinner import Spinner
-from mistral_cli.ui.wrap import wrapped
+from mistral_cli.ui.wrap import cells, wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -126,7 +127,8 @@ class Console:
     """Say errors only."""
     hide_live: Callable[[], None] | None = None
     """Takes what is drawn again and again (the end of an answer) off the screen, before a line is written there."""
-    _status: bool = False
+    _status: int = 0
+    """Cells of the line that the next output replaces."""
     _spinner: Spinner | None = None
     _said: set[str] = field(default_factory=set)
 
@@ -218,8 +220,8 @@ class Console:
         """Take the line that ``status`` or ``wait`` showed off the screen."""
         self._stop_spinner()
         if self._status:
-            self._status = False
-            self._put(_CLEAR_LINE)
+            erasing, self._status = self._erasing(), 0
+            self._put(erasing)
 
     def _say(self, kind: str, text: str) -> None:
         """Write ``kind: text`` on one line, wrapped at words where the terminal is narrower."""
@@ -231,8 +233,15 @@ class Console:
 
     def _draw_status(self, text: str) -> None:
         line = self.err.safe(text)[: self.err.columns - 1]
-        self._status = True
-        self._put(_CLEAR_LINE + self._styled(line, "notice"))
+        while cells(line) >= self.err.columns > 1:
+            line = line[:-1]
+        erasing, self._status = self._erasing(), max(cells(line), 1)
+        self._put(erasing + self._styled(line, "notice"))
+
+    def _erasing(self) -> str:
+        """Return what takes the line away: terminals wrap it anew when the window becomes narrower."""
+        rows = -(-self._status // max(self.err.columns, 1)) if reflows(os.environ) else 1
+        return _CLEAR_LINE if rows <= 1 else f"\r\x1b[{rows - 1}A\x1b[J"
 
     def _stop_spinner(self) -> None:
         if self._spinner is not None:
