@@ -150,3 +150,19 @@ def test_a_status_line_that_the_terminal_wrapped_anew_is_taken_away_whole(monkey
     pyte.Stream(screen).feed("> question\r\nReading the prompt: \r\n12 of 345 tokens")  # as it stands after the resize
     pyte.Stream(screen).feed(console.err.file.text.split("tokens", 1)[1])
     assert [line.rstrip() for line in screen.display] == ["> question", "", "", "", ""]
+
+
+def test_rows_are_safe_and_wrapped_on_a_terminal_and_as_they_are_anywhere_else() -> None:
+    rows = ("one two three \x1b[31mfour", "second\nthird")
+    terminal, pipe = fake_console(terminal=True, columns=12), fake_console()
+    for console in (terminal, pipe):
+        console.rows(*rows, indent="  ")
+    assert terminal.out.file.text == "one two\n  three\n  \u241b[31mfour\nsecond\nthird\n"
+    assert pipe.out.file.text == "one two three \x1b[31mfour\nsecond\nthird\n"
+
+
+def test_a_gap_is_for_terminals_alone() -> None:
+    terminal, pipe = fake_console(terminal=True), fake_console()
+    for console in (terminal, pipe):
+        console.gap()
+    assert (terminal.out.file.text, pipe.out.file.text) == ("\n", "")
