@@ -3,20 +3,20 @@
 _mistral_flags_of() {
     case $1 in
         '') _mistral_offer --color --debug --version -h --help ;;
-        gen) _mistral_offer -p --prompt -f --file --stdin --no-stdin --template --set --role -s --system --system-file --prefix --raw --no-raw --lines --no-lines --batch -m --model --revision --chat-template --backend --dtype --quantize --kv --device --compile --no-compile --context --threads -t --temperature --top-p --top-k --min-p --repetition-penalty --presence-penalty --frequency-penalty --logit-bias --seed --order -n --max-tokens --stop --watchdog --no-watchdog --overflow --json --no-json --logprobs -o --output -x --extract --no-extract --trim --no-trim --markdown --no-markdown --confidence --no-confidence --plain --no-plain --stats --no-stats -q --quiet --no-quiet --color --debug -h --help ;;
-        chat) _mistral_offer --role -s --system --system-file --script -m --model --revision --chat-template --backend --dtype --quantize --kv --device --compile --no-compile --context --threads -t --temperature --top-p --top-k --min-p --repetition-penalty --presence-penalty --frequency-penalty --logit-bias --seed --order -n --max-tokens --stop --watchdog --no-watchdog --overflow --keys --resume --store --no-store --plain --no-plain --stats --no-stats -q --quiet --no-quiet --color --debug -h --help ;;
+        gen) _mistral_offer -p --prompt -f --file --stdin --no-stdin --template --set --role -s --system --system-file --prefix --raw --no-raw --lines --no-lines --batch -m --model --revision --chat-template --adapter --backend --dtype --quantize --kv --device --compile --no-compile --context --threads -t --temperature --top-p --top-k --min-p --repetition-penalty --presence-penalty --frequency-penalty --logit-bias --seed --order -n --max-tokens --stop --watchdog --no-watchdog --overflow --json --no-json --logprobs -o --output -x --extract --no-extract --trim --no-trim --markdown --no-markdown --confidence --no-confidence --plain --no-plain --stats --no-stats -q --quiet --no-quiet --color --debug -h --help ;;
+        chat) _mistral_offer --role -s --system --system-file --script -m --model --revision --chat-template --adapter --backend --dtype --quantize --kv --device --compile --no-compile --context --threads -t --temperature --top-p --top-k --min-p --repetition-penalty --presence-penalty --frequency-penalty --logit-bias --seed --order -n --max-tokens --stop --watchdog --no-watchdog --overflow --keys --resume --store --no-store --keep-cache --no-keep-cache --plain --no-plain --stats --no-stats -q --quiet --no-quiet --color --debug -h --help ;;
         history) _mistral_offer -o --output --as -n --most --yes -y --json --color --debug -h --help ;;
         roles) _mistral_offer --json --color --debug -h --help ;;
         templates) _mistral_offer --json --color --debug -h --help ;;
-        show) _mistral_offer --revision --tree --json --color --debug -h --help ;;
+        show) _mistral_offer --revision --on --tree --json --color --debug -h --help ;;
         list) _mistral_offer --aliases --json --color --debug -h --help ;;
         pull) _mistral_offer --revision --verify --yes -y --json --color --debug -h --help ;;
         remove) _mistral_offer --revision --yes -y --json --color --debug -h --help ;;
         use) _mistral_offer --json --color --debug -h --help ;;
         tokens) _mistral_offer -f --file --stdin --no-stdin --template --set --role -s --system --system-file --prefix --raw --no-raw --messages -m --model --revision --tokenizer --chat-template --json -q --quiet --no-quiet --color --debug -h --help ;;
         bench) _mistral_offer --random --keep --prompt-lengths --depths --batch --repeat --starts --no-starts --quick -m --model --revision --chat-template --dtype --quantize --kv --device --context --threads --backend -q --quiet --no-quiet --color --debug -h --help ;;
-        perplexity) _mistral_offer --window --stride --limit -m --model --revision --chat-template --dtype --quantize --kv --device --threads -q --quiet --no-quiet --color --debug -h --help ;;
-        quant-diff) _mistral_offer --a --b --lines --raw --window -n --max-tokens --limit -m --model --revision --chat-template --dtype --kv --device --threads -q --quiet --no-quiet --color --debug -h --help ;;
+        perplexity) _mistral_offer --window --stride --limit -m --model --revision --chat-template --adapter --dtype --quantize --kv --device --threads -q --quiet --no-quiet --color --debug -h --help ;;
+        quant-diff) _mistral_offer --a --b --lines --raw --window -n --max-tokens --limit -m --model --revision --chat-template --adapter --dtype --kv --device --threads -q --quiet --no-quiet --color --debug -h --help ;;
         quantize) _mistral_offer --to -o --output --force --revision --dtype --device --threads --json -q --quiet --no-quiet --color --debug -h --help ;;
         cache) _mistral_offer --json --color --debug -h --help ;;
         config) _mistral_offer --json --color --debug -h --help ;;
@@ -40,10 +40,12 @@ _mistral_kind_of() {
             kind=fields ;;
         'gen --role' | 'chat --role' | 'tokens --role')
             kind=roles ;;
-        'gen -m' | 'gen --model' | 'chat -m' | 'chat --model' | 'tokens -m' | 'tokens --model' | 'bench -m' | 'bench --model' | 'perplexity -m' | 'perplexity --model' | 'quant-diff -m' | 'quant-diff --model')
+        'gen -m' | 'gen --model' | 'chat -m' | 'chat --model' | 'show --on' | 'tokens -m' | 'tokens --model' | 'bench -m' | 'bench --model' | 'perplexity -m' | 'perplexity --model' | 'quant-diff -m' | 'quant-diff --model')
             kind=models ;;
         'gen --chat-template' | 'chat --chat-template' | 'tokens --chat-template' | 'bench --chat-template' | 'perplexity --chat-template' | 'quant-diff --chat-template')
             kind='words v1 v2 v3 v3-tekken v7 v7-tekken v11 v13' ;;
+        'gen --adapter' | 'chat --adapter' | 'bench --keep' | 'perplexity --adapter' | 'quant-diff --adapter' | 'quantize -o' | 'quantize --output')
+            kind=folders ;;
         'gen --backend' | 'chat --backend' | 'bench --backend')
             kind='words native hf' ;;
         'gen --dtype' | 'chat --dtype' | 'bench --dtype' | 'perplexity --dtype' | 'quant-diff --dtype' | 'quantize --dtype')
@@ -64,8 +66,6 @@ _mistral_kind_of() {
             kind=chats ;;
         'history --as')
             kind='words md json' ;;
-        'bench --keep' | 'quantize -o' | 'quantize --output')
-            kind=folders ;;
         'quantize --to')
             kind='words nf4 int8 int4' ;;
         *) kind='' ;;
@@ -102,7 +102,7 @@ _mistral_kind_at() {
         'cache '*)
             kind=copies ;;
         'config '*)
-            kind='words prompt file stdin template set role system system_file prefix script raw lines batch model revision model_folders chat_template backend dtype quantize kv device compile context threads cache_limit temperature top_p top_k min_p repetition_penalty presence_penalty frequency_penalty logit_bias seed max_tokens stop order logprobs watchdog overflow keys resume store json output extract trim markdown confidence plain stats quiet color debug' ;;
+            kind='words prompt file stdin template set role system system_file prefix script raw lines batch model revision model_folders chat_template adapter backend dtype quantize kv device compile context threads cache_limit temperature top_p top_k min_p repetition_penalty presence_penalty frequency_penalty logit_bias seed max_tokens stop order logprobs watchdog overflow keys resume store keep_cache keep_cache_limit json output extract trim markdown confidence plain stats quiet color debug' ;;
         *) kind=none ;;
     esac
 }

@@ -48,9 +48,9 @@ function __mistral_takes_value
     switch $argv[1]
         case ' --color'
             return 0
-        case 'gen -p' 'gen --prompt' 'gen -f' 'gen --file' 'gen --template' 'gen --set' 'gen --role' 'gen -s' 'gen --system' 'gen --system-file' 'gen --prefix' 'gen --batch' 'gen -m' 'gen --model' 'gen --revision' 'gen --chat-template' 'gen --backend' 'gen --dtype' 'gen --quantize' 'gen --kv' 'gen --device' 'gen --context' 'gen --threads' 'gen -t' 'gen --temperature' 'gen --top-p' 'gen --top-k' 'gen --min-p' 'gen --repetition-penalty' 'gen --presence-penalty' 'gen --frequency-penalty' 'gen --logit-bias' 'gen --seed' 'gen --order' 'gen -n' 'gen --max-tokens' 'gen --stop' 'gen --overflow' 'gen --logprobs' 'gen -o' 'gen --output' 'gen --color'
+        case 'gen -p' 'gen --prompt' 'gen -f' 'gen --file' 'gen --template' 'gen --set' 'gen --role' 'gen -s' 'gen --system' 'gen --system-file' 'gen --prefix' 'gen --batch' 'gen -m' 'gen --model' 'gen --revision' 'gen --chat-template' 'gen --adapter' 'gen --backend' 'gen --dtype' 'gen --quantize' 'gen --kv' 'gen --device' 'gen --context' 'gen --threads' 'gen -t' 'gen --temperature' 'gen --top-p' 'gen --top-k' 'gen --min-p' 'gen --repetition-penalty' 'gen --presence-penalty' 'gen --frequency-penalty' 'gen --logit-bias' 'gen --seed' 'gen --order' 'gen -n' 'gen --max-tokens' 'gen --stop' 'gen --overflow' 'gen --logprobs' 'gen -o' 'gen --output' 'gen --color'
             return 0
-        case 'chat --role' 'chat -s' 'chat --system' 'chat --system-file' 'chat --script' 'chat -m' 'chat --model' 'chat --revision' 'chat --chat-template' 'chat --backend' 'chat --dtype' 'chat --quantize' 'chat --kv' 'chat --device' 'chat --context' 'chat --threads' 'chat -t' 'chat --temperature' 'chat --top-p' 'chat --top-k' 'chat --min-p' 'chat --repetition-penalty' 'chat --presence-penalty' 'chat --frequency-penalty' 'chat --logit-bias' 'chat --seed' 'chat --order' 'chat -n' 'chat --max-tokens' 'chat --stop' 'chat --overflow' 'chat --keys' 'chat --resume' 'chat --color'
+        case 'chat --role' 'chat -s' 'chat --system' 'chat --system-file' 'chat --script' 'chat -m' 'chat --model' 'chat --revision' 'chat --chat-template' 'chat --adapter' 'chat --backend' 'chat --dtype' 'chat --quantize' 'chat --kv' 'chat --device' 'chat --context' 'chat --threads' 'chat -t' 'chat --temperature' 'chat --top-p' 'chat --top-k' 'chat --min-p' 'chat --repetition-penalty' 'chat --presence-penalty' 'chat --frequency-penalty' 'chat --logit-bias' 'chat --seed' 'chat --order' 'chat -n' 'chat --max-tokens' 'chat --stop' 'chat --overflow' 'chat --keys' 'chat --resume' 'chat --color'
             return 0
         case 'history -o' 'history --output' 'history --as' 'history -n' 'history --most' 'history --color'
             return 0
@@ -58,7 +58,7 @@ function __mistral_takes_value
             return 0
         case 'templates --color'
             return 0
-        case 'show --revision' 'show --color'
+        case 'show --revision' 'show --on' 'show --color'
             return 0
         case 'list --color'
             return 0
@@ -72,9 +72,9 @@ function __mistral_takes_value
             return 0
         case 'bench --random' 'bench --keep' 'bench --prompt-lengths' 'bench --depths' 'bench --batch' 'bench --repeat' 'bench -m' 'bench --model' 'bench --revision' 'bench --chat-template' 'bench --dtype' 'bench --quantize' 'bench --kv' 'bench --device' 'bench --context' 'bench --threads' 'bench --backend' 'bench --color'
             return 0
-        case 'perplexity --window' 'perplexity --stride' 'perplexity --limit' 'perplexity -m' 'perplexity --model' 'perplexity --revision' 'perplexity --chat-template' 'perplexity --dtype' 'perplexity --quantize' 'perplexity --kv' 'perplexity --device' 'perplexity --threads' 'perplexity --color'
+        case 'perplexity --window' 'perplexity --stride' 'perplexity --limit' 'perplexity -m' 'perplexity --model' 'perplexity --revision' 'perplexity --chat-template' 'perplexity --adapter' 'perplexity --dtype' 'perplexity --quantize' 'perplexity --kv' 'perplexity --device' 'perplexity --threads' 'perplexity --color'
             return 0
-        case 'quant-diff --a' 'quant-diff --b' 'quant-diff --window' 'quant-diff -n' 'quant-diff --max-tokens' 'quant-diff --limit' 'quant-diff -m' 'quant-diff --model' 'quant-diff --revision' 'quant-diff --chat-template' 'quant-diff --dtype' 'quant-diff --kv' 'quant-diff --device' 'quant-diff --threads' 'quant-diff --color'
+        case 'quant-diff --a' 'quant-diff --b' 'quant-diff --window' 'quant-diff -n' 'quant-diff --max-tokens' 'quant-diff --limit' 'quant-diff -m' 'quant-diff --model' 'quant-diff --revision' 'quant-diff --chat-template' 'quant-diff --adapter' 'quant-diff --dtype' 'quant-diff --kv' 'quant-diff --device' 'quant-diff --threads' 'quant-diff --color'
             return 0
         case 'quantize --to' 'quantize -o' 'quantize --output' 'quantize --revision' 'quantize --dtype' 'quantize --device' 'quantize --threads' 'quantize --color'
             return 0
@@ -107,7 +107,7 @@ complete -c mistral -n "__mistral_uses ''" -a bench -d 'Measure how fast a model
 complete -c mistral -n "__mistral_uses ''" -a perplexity -d 'Measure how well a model foretells a text'
 complete -c mistral -n "__mistral_uses ''" -a quant-diff -d 'Compare a model\'s words in two quantizations, on your own text'
 complete -c mistral -n "__mistral_uses ''" -a quantize -d 'Hold a model\'s weights in fewer bits, ahead of time'
-complete -c mistral -n "__mistral_uses ''" -a cache -d 'Show or free the quantized copies of models'
+complete -c mistral -n "__mistral_uses ''" -a cache -d 'Show or free quantized copies of models and kept caches'
 complete -c mistral -n "__mistral_uses ''" -a config -d 'Show the settings and who set them, or change them'
 complete -c mistral -n "__mistral_uses ''" -a completions -d 'Print what makes a shell complete commands at TAB'
 complete -c mistral -n "__mistral_uses ''" -a doctor -d 'Check this installation and say what to mend'
@@ -133,6 +133,7 @@ complete -c mistral -n "__mistral_uses gen" -l batch -r -f -d 'With --lines: ans
 complete -c mistral -n "__mistral_uses gen chat tokens bench perplexity quant-diff" -s m -l model -r -f -k -a '(__mistral_names models; __fish_complete_directories)' -d 'A folder, a hub id (OWNER/NAME), a short name (7b) or builtin'
 complete -c mistral -n "__mistral_uses gen chat show pull remove tokens bench perplexity quant-diff quantize" -l revision -r -f -d 'Branch, tag or commit of a hub id'
 complete -c mistral -n "__mistral_uses gen chat tokens bench perplexity quant-diff" -l chat-template -r -f -a 'v1 v2 v3 v3-tekken v7 v7-tekken v11 v13' -d 'Chat template to use instead of the model\'s: v1 … v13'
+complete -c mistral -n "__mistral_uses gen chat perplexity quant-diff" -l adapter -r -f -a '(__fish_complete_directories)' -d 'A LoRA adapter on top of the model: a folder or a hub id, and how strong (1); repeatable'
 complete -c mistral -n "__mistral_uses gen chat bench" -l backend -r -f -a 'native hf' -d 'Who computes: our own engine (Mistral, Mixtral) or transformers (any other architecture, several GPUs)'
 complete -c mistral -n "__mistral_uses gen chat bench perplexity quant-diff quantize" -l dtype -r -f -a 'bfloat16 float16 float32 float64' -d 'Number format of the weights'
 complete -c mistral -n "__mistral_uses gen chat bench perplexity" -l quantize -r -f -a 'none nf4 int8 int4' -d 'Hold the weights in 4 or 8 bits: a quarter of the memory, or half'
@@ -180,11 +181,14 @@ complete -c mistral -n "__mistral_uses chat" -l keys -r -f -a 'emacs vi' -d 'Whi
 complete -c mistral -n "__mistral_uses chat" -l resume -r -f -k -a '(__mistral_names chats)' -d 'Go on with a chat (without a name, the last one) and with its own model, unless -m names another'
 complete -c mistral -n "__mistral_uses chat" -l store -d 'Keep the chat on this disk (the default), or leave no trace'
 complete -c mistral -n "__mistral_uses chat" -l no-store -d 'Not: Keep the chat on this disk (the default), or leave no trace'
+complete -c mistral -n "__mistral_uses chat" -l keep-cache -d 'Keep what was computed of the chat, too, so that --resume need not read a long one again'
+complete -c mistral -n "__mistral_uses chat" -l no-keep-cache -d 'Not: Keep what was computed of the chat, too, so that --resume need not read a long one again'
 complete -c mistral -n "__mistral_uses history" -s o -l output -r -F -d 'export: write a file, .md or .json'
 complete -c mistral -n "__mistral_uses history" -l as -r -f -a 'md json' -d 'export: Markdown or JSON, whatever the file is called'
 complete -c mistral -n "__mistral_uses history" -s n -l most -r -f -d 'search: N turns at most'
 complete -c mistral -n "__mistral_uses history" -l yes -s y -d 'remove: do not ask'
 complete -c mistral -n "__mistral_uses history roles templates show list pull remove use quantize cache config doctor" -l json -d 'Print one JSON object'
+complete -c mistral -n "__mistral_uses show" -l on -r -f -k -a '(__mistral_names models; __fish_complete_directories)' -d 'Say whether the adapter fits this model'
 complete -c mistral -n "__mistral_uses show" -l tree -d 'Draw the modules with their shapes'
 complete -c mistral -n "__mistral_uses list" -l aliases -d 'Show the short names instead, and the models they stand for'
 complete -c mistral -n "__mistral_uses pull" -l verify -d 'Read back every byte that is here and compare it with the hub\'s checksums'
@@ -231,5 +235,5 @@ complete -c mistral -n "__mistral_at quantize -eq 0" -f -k -a '(__mistral_names 
 complete -c mistral -n "__mistral_at cache -eq 0" -f -a 'list remove clear'
 complete -c mistral -n "__mistral_at cache -ge 1" -f -k -a '(__mistral_names copies)'
 complete -c mistral -n "__mistral_at config -eq 0" -f -a 'list get set unset path'
-complete -c mistral -n "__mistral_at config -ge 1" -f -a 'prompt file stdin template set role system system_file prefix script raw lines batch model revision model_folders chat_template backend dtype quantize kv device compile context threads cache_limit temperature top_p top_k min_p repetition_penalty presence_penalty frequency_penalty logit_bias seed max_tokens stop order logprobs watchdog overflow keys resume store json output extract trim markdown confidence plain stats quiet color debug'
+complete -c mistral -n "__mistral_at config -ge 1" -f -a 'prompt file stdin template set role system system_file prefix script raw lines batch model revision model_folders chat_template adapter backend dtype quantize kv device compile context threads cache_limit temperature top_p top_k min_p repetition_penalty presence_penalty frequency_penalty logit_bias seed max_tokens stop order logprobs watchdog overflow keys resume store keep_cache keep_cache_limit json output extract trim markdown confidence plain stats quiet color debug'
 complete -c mistral -n "__mistral_at completions -eq 0" -f -a 'bash zsh fish'

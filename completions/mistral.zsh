@@ -54,6 +54,7 @@ _mistral-gen() {
         '(-m --model)--model=[A folder, a hub id (OWNER/NAME), a short name (7b) or builtin]:MODEL:_mistral_models' \
         '--revision=[Branch, tag or commit of a hub id]:NAME: _mistral_hint NAME' \
         '--chat-template=[Chat template to use instead of the model'\''s\: v1 … v13]:VERSION:(v1 v2 v3 v3-tekken v7 v7-tekken v11 v13)' \
+        '*--adapter=[A LoRA adapter on top of the model\: a folder or a hub id, and how strong (1); repeatable]:FOLDER\[\:SCALE\]:_path_files -/' \
         '--backend=[Who computes\: our own engine (Mistral, Mixtral) or transformers (any other architecture, several GPUs)]:native|hf:(native hf)' \
         '--dtype=[Number format of the weights]:bfloat16|float16|float32|float64:(bfloat16 float16 float32 float64)' \
         '--quantize=[Hold the weights in 4 or 8 bits\: a quarter of the memory, or half]:none|nf4|int8|int4:(none nf4 int8 int4)' \
@@ -119,6 +120,7 @@ _mistral-chat() {
         '(-m --model)--model=[A folder, a hub id (OWNER/NAME), a short name (7b) or builtin]:MODEL:_mistral_models' \
         '--revision=[Branch, tag or commit of a hub id]:NAME: _mistral_hint NAME' \
         '--chat-template=[Chat template to use instead of the model'\''s\: v1 … v13]:VERSION:(v1 v2 v3 v3-tekken v7 v7-tekken v11 v13)' \
+        '*--adapter=[A LoRA adapter on top of the model\: a folder or a hub id, and how strong (1); repeatable]:FOLDER\[\:SCALE\]:_path_files -/' \
         '--backend=[Who computes\: our own engine (Mistral, Mixtral) or transformers (any other architecture, several GPUs)]:native|hf:(native hf)' \
         '--dtype=[Number format of the weights]:bfloat16|float16|float32|float64:(bfloat16 float16 float32 float64)' \
         '--quantize=[Hold the weights in 4 or 8 bits\: a quarter of the memory, or half]:none|nf4|int8|int4:(none nf4 int8 int4)' \
@@ -149,6 +151,8 @@ _mistral-chat() {
         '--resume=[Go on with a chat (without a name, the last one) and with its own model, unless -m names another]:\[CHAT|last\]:_mistral_chats' \
         '(--store --no-store)--store[Keep the chat on this disk (the default), or leave no trace]' \
         '(--store --no-store)--no-store[Not\: Keep the chat on this disk (the default), or leave no trace]' \
+        '(--keep-cache --no-keep-cache)--keep-cache[Keep what was computed of the chat, too, so that --resume need not read a long one again]' \
+        '(--keep-cache --no-keep-cache)--no-keep-cache[Not\: Keep what was computed of the chat, too, so that --resume need not read a long one again]' \
         '(--plain --no-plain)--plain[On a terminal\: the text as it is, wrapped at words]' \
         '(--plain --no-plain)--no-plain[Not\: On a terminal\: the text as it is, wrapped at words]' \
         '(--stats --no-stats)--stats[Say on stderr what the answer cost]' \
@@ -205,6 +209,7 @@ _mistral-templates() {
 _mistral-show() {
     _arguments -s -S \
         '--revision=[Branch, tag or commit of a hub id]:NAME: _mistral_hint NAME' \
+        '--on=[Say whether the adapter fits this model]:MODEL:_mistral_models' \
         '--tree[Draw the modules with their shapes]' \
         '--json[Print one JSON object]' \
         '--color=[When to colour\: by default on a terminal]:auto|always|never:(auto always never)' \
@@ -334,6 +339,7 @@ _mistral-perplexity() {
         '(-m --model)--model=[A folder, a hub id (OWNER/NAME), a short name (7b) or builtin]:MODEL:_mistral_models' \
         '--revision=[Branch, tag or commit of a hub id]:NAME: _mistral_hint NAME' \
         '--chat-template=[Chat template to use instead of the model'\''s\: v1 … v13]:VERSION:(v1 v2 v3 v3-tekken v7 v7-tekken v11 v13)' \
+        '*--adapter=[A LoRA adapter on top of the model\: a folder or a hub id, and how strong (1); repeatable]:FOLDER\[\:SCALE\]:_path_files -/' \
         '--dtype=[Number format of the weights]:bfloat16|float16|float32|float64:(bfloat16 float16 float32 float64)' \
         '--quantize=[Hold the weights in 4 or 8 bits\: a quarter of the memory, or half]:none|nf4|int8|int4:(none nf4 int8 int4)' \
         '--kv=[Hold keys and values in 8 bits\: half the memory of a context]:none|int8:(none int8)' \
@@ -363,6 +369,7 @@ _mistral-quant-diff() {
         '(-m --model)--model=[A folder, a hub id (OWNER/NAME), a short name (7b) or builtin]:MODEL:_mistral_models' \
         '--revision=[Branch, tag or commit of a hub id]:NAME: _mistral_hint NAME' \
         '--chat-template=[Chat template to use instead of the model'\''s\: v1 … v13]:VERSION:(v1 v2 v3 v3-tekken v7 v7-tekken v11 v13)' \
+        '*--adapter=[A LoRA adapter on top of the model\: a folder or a hub id, and how strong (1); repeatable]:FOLDER\[\:SCALE\]:_path_files -/' \
         '--dtype=[Number format of the weights]:bfloat16|float16|float32|float64:(bfloat16 float16 float32 float64)' \
         '--kv=[Hold keys and values in 8 bits\: half the memory of a context]:none|int8:(none int8)' \
         '--device=[auto, cpu, cuda, cuda\:1, mps …]:DEVICE:(auto cpu cuda mps)' \
@@ -417,7 +424,7 @@ _mistral-config() {
         '(-h --help)-h[Show the help and exit]' \
         '(-h --help)--help[Show the help and exit]' \
         '1:ACTION:(list get set unset path)' \
-        '*:OPTION \[VALUE\]:(prompt file stdin template set role system system_file prefix script raw lines batch model revision model_folders chat_template backend dtype quantize kv device compile context threads cache_limit temperature top_p top_k min_p repetition_penalty presence_penalty frequency_penalty logit_bias seed max_tokens stop order logprobs watchdog overflow keys resume store json output extract trim markdown confidence plain stats quiet color debug)'
+        '*:OPTION \[VALUE\]:(prompt file stdin template set role system system_file prefix script raw lines batch model revision model_folders chat_template adapter backend dtype quantize kv device compile context threads cache_limit temperature top_p top_k min_p repetition_penalty presence_penalty frequency_penalty logit_bias seed max_tokens stop order logprobs watchdog overflow keys resume store keep_cache keep_cache_limit json output extract trim markdown confidence plain stats quiet color debug)'
 }
 
 _mistral-completions() {
@@ -458,7 +465,7 @@ _mistral() {
         'perplexity:Measure how well a model foretells a text'
         'quant-diff:Compare a model'\''s words in two quantizations, on your own text'
         'quantize:Hold a model'\''s weights in fewer bits, ahead of time'
-        'cache:Show or free the quantized copies of models'
+        'cache:Show or free quantized copies of models and kept caches'
         'config:Show the settings and who set them, or change them'
         'completions:Print what makes a shell complete commands at TAB'
         'doctor:Check this installation and say what to mend'
