@@ -21,6 +21,8 @@ from mistral_cli.commands.as_typed import take_as_typed
 
 _NARROW: Final = 60
 """Columns below which names and their texts do not stand side by side."""
+_REQUIRED: Final = re.compile(r"^\{(.*)\}(\.\.\.)?$")
+"""What typer makes of an argument that must be given: ``{NAME}...``."""
 _FLAG: Final = re.compile(r"--[\w-]+")
 _HYPHEN: Final = "\u2011"
 """Where no line breaks."""
@@ -115,7 +117,7 @@ class HelpInSections(TyperCommand):
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """Return what follows the name in the usage line, a required argument without braces."""
-        return [piece.strip("{}") for piece in super().collect_usage_pieces(ctx)]
+        return [_REQUIRED.sub(r"\1\2", piece).replace("…...", "…") for piece in super().collect_usage_pieces(ctx)]
 
     def format_help_text(self, ctx: Any, formatter: Any) -> None:
         """Write what the command does, no flag in it broken, then the examples."""
