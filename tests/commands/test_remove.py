@@ -17,6 +17,8 @@ from command_line import mistral
 from test_list import keep_copy
 
 from hub.cached_models import CONFIG, OTHER_COMMIT, WEIGHTS, cache_model
+from mistral_cli.engine.kv_file import About
+from mistral_cli.engine.kv_store import KVStore
 from mistral_cli.weights.hub import DEFAULT_MODEL, is_cached
 from mistral_cli.weights.hub_cache import cache_folder, cached_ids, repo_folder
 
@@ -44,6 +46,20 @@ def test_a_model_goes_with_its_quantized_copies_and_what_that_frees_is_said(capf
     assert cached_ids() == ("owner/other",)
     assert not repo_folder("owner/model").exists()
     assert len(copies()) == 1
+
+
+def keep_cache(chat: str, weights: Path) -> Path:
+    about = About(origin=chat, chat=chat, model="m", form="", files=(str(weights.resolve()),), tokens=1, firsts=())
+    store = KVStore(folder=Path(os.environ["MISTRAL_CLI_HOME"]) / "cache" / "chats", limit=10**6)
+    return store.write(about, (1,), 0, lambda _writer: None, lambda: None)
+
+
+def test_a_model_takes_the_caches_along_that_only_it_can_go_on_from(capfd: pytest.CaptureFixture[str]) -> None:
+    gone = keep_cache("a chat", cache_model() / "model.safetensors")
+    stays = keep_cache("another", cache_model("owner/other") / "model.safetensors")
+    freed = len(CONFIG) + len(WEIGHTS) + gone.stat().st_size
+    assert mistral(capfd, "remove", "owner/model", "--yes").err == f"{freed / 1e3:.2f} kB freed.\n"
+    assert (gone.exists(), stays.exists()) == (False, True)
 
 
 def test_a_short_name_removes_its_model(capfd: pytest.CaptureFixture[str]) -> None:

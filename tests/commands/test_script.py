@@ -34,6 +34,15 @@ def test_each_line_of_a_file_is_a_question_or_a_command(tmp_path: Path) -> None:
     assert [params.temperature for params in backend.params] == [0.7, 0, 0.7]
 
 
+def test_the_end_names_the_chat_that_was_left_last_and_none_that_was_deleted() -> None:
+    backend = FakeBackend(answers=["A."])
+    said = play("-", backend, b"one\n/new\ntwo\n", store=True).err.file.text
+    assert "Kept as two." in said
+    assert "Kept as one." not in said
+    assert "Kept as" not in play("-", backend, b"three\n/delete!\n", store=True).err.file.text
+    assert "Kept as" not in play("-", backend, b"/delete!\n", store=True, resume="two").err.file.text
+
+
 def test_a_dash_takes_the_lines_of_stdin() -> None:
     assert play("-", FakeBackend(answers=["A.", "B."]), b"one\ntwo").out.file.text == "A.\nB.\n"
 

@@ -197,8 +197,8 @@ def _talk(
         with keyboard_for(repl, settings.keys) if script is None else nullcontext():
             repl.run()
     finally:
-        if keeper.session is not None:
-            console.notice(closing_line(keeper.session))
+        if repl.keeper.session is not None:  # another one than it began with, after /open or /new
+            console.notice(closing_line(repl.keeper.session))
         caches.leave(repl.backend, repl.keeper)
 
 

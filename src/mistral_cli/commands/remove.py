@@ -10,6 +10,7 @@ import typer
 
 from mistral_cli.commands import options as opt
 from mistral_cli.commands.cache import open_cache
+from mistral_cli.commands.kept_cache import open_kept_caches
 from mistral_cli.commands.list import default_name
 from mistral_cli.commands.sizes import size
 from mistral_cli.commands.start import start
@@ -37,6 +38,8 @@ def remove(
     as_object: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> int:
     """Remove models from the hub's cache, and the quantized copies made of them; says what that frees, and asks.
+
+    Caches of chats that only these models can go on from go, too; the chats stay.
 
     Other revisions of a model stay, and so does everything outside the cache: a folder of your own is never removed.
     A program that has a model loaded keeps it until it ends.
@@ -113,11 +116,17 @@ def _remove(
 
     freed = sum(removal.nbytes for removal in removals) + sum(copy.nbytes for copy in made)
     was_default = [removal.model.name for removal in removals if removal.model.name == default_name(settings)]
+    kept = open_kept_caches(settings, console)
+    blobs = {str(blob) for removal in removals for blob in removal.blobs}
+    caches = [entry for entry in kept.entries() if blobs & {*entry.kept.about.files}]
+    freed += sum(entry.kept.nbytes for entry in caches)
     in_use = is_in_use([*(blob for removal in removals for blob in removal.blobs), *(copy.path for copy in made)])
     for removal in removals:
         remove(removal)
     for copy in made:
         copies.remove(copy)
+    for cache in caches:
+        kept.remove(cache)
     if as_object:
         rows = [{"name": row.model.name, "revision": row.model.revision, "bytes": row.nbytes} for row in removals]
         console.json({"removed": rows, "copies": [copy.name for copy in made], "bytes": freed, "in_use": in_use})
