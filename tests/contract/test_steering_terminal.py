@@ -13,7 +13,7 @@ from processes import DEADLINE, MISTRAL, environment
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-CHAT = [*MISTRAL, "chat", "-m", "builtin", "--seed", "1", "-n", "40", "--no-store", "--plain"]
+CHAT = [*MISTRAL, "chat", "-m", "builtin", "--seed", "1", "-n", "64", "--no-store", "--plain"]
 READY = r">.*?\x1b\[\?25h"
 QUESTION = "What is a KV cache?"
 

@@ -1,14 +1,12 @@
 """Trains the built-in guide on a CPU and writes its folder. The evaluation's questions are kept out of the training.
 
-    export OMP_WAIT_POLICY=passive
-    python -m tools.builtin_model.train --out /tmp/first
-    python -m tools.builtin_model.train --start /tmp/first --steps 1000 --rate 2.5e-3 --out /tmp/second
-    python -m tools.builtin_model.train --start /tmp/second --seed 2027 --steps 500 --rate 2e-3 --out /tmp/third
-    python -m tools.builtin_model.average /tmp/second /tmp/third
+    python -m tools.builtin_model.train --out /tmp/guide
+    python -m tools.builtin_model.train --start src/mistral_cli/builtin --phases more --out /tmp/guide
 
-The first command learns to tell what is asked: answers are cut after a few tokens, which is where the guide decides, so
-that a second of work sees twice the questions. The second mends the answers' ends, in dialogues of several turns and
-against the full vocabulary; the third does so once more on other dialogues. The mean of the two is what is shipped.
+The first begins from chance, the second teaches something new to a guide that speaks. A training is made of phases. The
+`first` learn to tell what is asked: answers are cut after a few ids, which is where the guide decides, so that a second
+of work sees twice the questions. The `second` mend the answers' ends, in dialogues of several turns and against the
+full vocabulary; `more` and `long` do both for a guide that has answers. README.md tells what made the stored weights.
 """
 
 from __future__ import annotations
@@ -68,7 +66,9 @@ MORE = (
 )
 """What a guide that speaks already needs for new topics: above all, to tell what is asked."""
 
-PHASES = {"first": FIRST, "second": SECOND, "more": MORE}
+LONG = (Phase(share=1, tokens=3072, most_turns=9, several=0.2, short=0.9, everything=True),)
+"""For the end, at a low rate: conversations of many turns, too."""
+PHASES = {"first": FIRST, "second": SECOND, "more": MORE, "long": LONG}
 
 
 def split_phrasings() -> tuple[dict[str, list[str]], list[tuple[str, str]]]:
