@@ -90,7 +90,7 @@ def load(  # noqa: PLR0913 (the options of a model)
         batch: prompts of a list that are answered side by side, each with a cache of its own; by default 8, or as many
             as fit.
         compile: compile the layers with torch for steps of one token. Costs seconds before the first token; on a
-            CPU it gained nothing where it was tried.
+            CPU it may gain nothing (``docs/performance.md``).
         adapter: LoRA adapters on top of the model: a folder or a hub id each, and how strong (``PATH:0.5``).
             ``llm.backend.adapters`` loads, weighs and takes off others later.
 

@@ -56,6 +56,7 @@ def test_files_that_are_quantized_already_say_so(capfd: pytest.CaptureFixture[st
     said = mistral(capfd, "show", str(path)).out
     assert "quantization  nf4: these files are quantized already, and are loaded as they are\n" in said
     assert "--quantize" not in said
+    assert "embedding, norms, head stay in 16 bits\n" in said
     found = json.loads(mistral(capfd, "show", str(path), "--json").out)
     assert found["quantization"] == "nf4"
     assert list(found["memory"]) == ["nf4"]
@@ -85,7 +86,8 @@ def test_a_large_model_is_quantized_unless_told_otherwise(capfd: pytest.CaptureF
         "quantization  nf4 unless told otherwise (3.94 GB): --quantize none, int8 or int4\n"
         in mistral(capfd, "show", str(path)).out
     )
-    assert json.loads(mistral(capfd, "show", str(path), "--json").out)["quantization"] == "nf4"
+    found = json.loads(mistral(capfd, "show", str(path), "--json").out)
+    assert (found["quantization"], found["not_quantized"]) == ("nf4", ["embedding", "norms"])
 
 
 def test_the_cache_of_a_layer_with_a_window_stops_growing_there() -> None:

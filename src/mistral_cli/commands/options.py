@@ -56,7 +56,10 @@ DtypeOption = Annotated[
 QuantizeOption = Annotated[
     Literal["none", "nf4", "int8", "int4"] | None,
     typer.Option(
-        "--quantize", help="Hold the weights in 4 or 8 bits: a quarter of the memory, or half.", rich_help_panel=MODEL
+        "--quantize",
+        help="Hold the weights in 4 or 8 bits: a quarter of the memory, or half. By default nf4 from 3 billion "
+        "parameters on, else none.",
+        rich_help_panel=MODEL,
     ),
 ]
 KvOption = Annotated[
@@ -72,7 +75,7 @@ CompileOption = Annotated[
         "--compile/--no-compile",
         panel=MODEL,
         text="Compile the layers with torch for writing. Costs seconds before the first token, and needs a C++ "
-        "compiler. On the CPU where it was tried it gained nothing, and quantized models lost speed.",
+        "compiler; see with --stats whether it gains anything here.",
     ),
 ]
 ContextOption = Annotated[

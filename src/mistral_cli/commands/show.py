@@ -17,6 +17,7 @@ from mistral_cli.commands.show_facts import (
     kv_cache_bytes,
     memory_needed,
     memory_of,
+    not_quantized,
     own_scheme,
     read_facts,
     unasked_scheme,
@@ -135,6 +136,8 @@ def _rows(facts: Facts) -> Iterator[tuple[str, str]]:
     yield "licence", facts.license or "not stated"
     yield "weights", _weights(facts)
     yield "quantization", _quantization(facts)
+    if stays := not_quantized(facts):
+        yield "", f"{', '.join(stays)} stay in 16 bits"
     yield from _memory(facts)
 
 

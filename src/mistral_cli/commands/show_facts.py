@@ -182,6 +182,16 @@ def own_scheme(facts: Facts) -> str | None:
     return stated_scheme(find_config(facts.path))
 
 
+def not_quantized(facts: Facts) -> tuple[str, ...]:
+    """Return what stays in 16 bits of a model that is quantized, by its own files or unasked; empty where none is."""
+    own = own_scheme(facts)
+    if own is None and unasked_scheme(facts) == "none":
+        return ()
+    head = own is not None and "lm_head.weight" in (facts.kept or ("lm_head.weight",))
+    is_apart = head and not facts.args.tie_word_embeddings
+    return ("embedding", "norms", *("routers",) * bool(facts.args.moe), *("head",) * is_apart)
+
+
 def kv_cache_bytes(args: ModelArgs, tokens: int, dtype_bytes: int = 2) -> int:
     """Return the bytes of keys and values of ``tokens``; a layer with a window never needs more tokens than that."""
     per_layer = args.kv_bytes_per_token(dtype_bytes) // args.n_layers
@@ -210,5 +220,6 @@ def as_json(facts: Facts) -> Mapping[str, object]:
         "license": facts.license or None,
         "memory": memory_of(facts),
         "quantization": own_scheme(facts) or unasked_scheme(facts),
+        "not_quantized": list(not_quantized(facts)),
         "kv_cache": {"tokens": context, "bytes": kv_cache_bytes(args, context)},
     }
