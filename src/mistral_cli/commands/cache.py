@@ -34,7 +34,7 @@ class _Found:
 
     @property
     def names(self) -> list[str]:
-        return [entry.name for entry in (*self.of_models, *self.of_chats)]
+        return [*(entry.name for entry in self.of_models), *(entry.name for entry in self.of_chats)]
 
     @property
     def nbytes(self) -> int:

@@ -224,7 +224,7 @@ KeepCacheOption = Annotated[
     switch(
         "--keep-cache/--no-keep-cache",
         panel=ANSWER,
-        text="Keep what was computed of the chat, too, so that --resume need not read a long one again. Off by default: "
+        text="Keep what was computed of the chat too, so that --resume need not read a long one again. Off by default: "
         "for a 7B model 131 kB a token (67.6 kB with --kv int8).",
     ),
 ]
