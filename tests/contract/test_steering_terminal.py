@@ -45,7 +45,7 @@ def type_line(chat: pexpect.spawn, line: str, then: str) -> str:
 def test_an_answer_is_rewound_altered_retried_edited_and_forked(chat: pexpect.spawn) -> None:
     answer = type_line(chat, QUESTION, r"keeps the keys[^\r]*\.\r\n")
     assert type_line(chat, '/back "keys"', r"2 +[\d.]+%[^\r]*\r\n").count("▏") == 1
-    other = type_line(chat, "/alt 2", r"cache keeps the [^\r]*\r\n")
+    other = type_line(chat, "/alt 2", r"cache keeps the[^\r]*\r\n")
     assert answer.splitlines()[-1] != other.splitlines()[-1]
     type_line(chat, "/retry temperature=0", r"The KV cache keeps the keys[^\r]*\r\n")
     type_line(chat, "/edit", r"[a-z]\.\r\n")

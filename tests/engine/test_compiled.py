@@ -28,7 +28,7 @@ import torch
 import mistral_cli
 from mistral_cli.contract import SamplingParams, TokenDrawn
 texts = ["What is top_p?", "How do I keep the model from repeating itself?", "mistral gen reads a file with",
-    "Where do the downloaded models lie?"]
+    "Where do the downloaded models lie?", "What is a KV cache?", "Explain RoPE to me.", "How do I resume a chat?"]
 plain, compiled = (mistral_cli.load("builtin", device="cpu", quantize="none", compile=on) for on in (False, True))
 divergences, agreed = [], 0
 for text in texts:
