@@ -18,6 +18,7 @@ _mistral_flags_of() {
         perplexity) _mistral_offer --window --stride --limit -m --model --revision --chat-template --adapter --dtype --quantize --kv --device --threads -q --quiet --no-quiet --color --debug -h --help ;;
         quant-diff) _mistral_offer --a --b --lines --raw --window -n --max-tokens --limit -m --model --revision --chat-template --adapter --dtype --kv --device --threads -q --quiet --no-quiet --color --debug -h --help ;;
         quantize) _mistral_offer --to -o --output --force --revision --dtype --device --threads --json -q --quiet --no-quiet --color --debug -h --help ;;
+        merge) _mistral_offer -o --output --force --revision --dtype --threads --json -q --quiet --no-quiet --color --debug -h --help ;;
         cache) _mistral_offer --json --color --debug -h --help ;;
         config) _mistral_offer --json --color --debug -h --help ;;
         completions) _mistral_offer --color --debug -h --help ;;
@@ -28,9 +29,9 @@ _mistral_flags_of() {
 # What follows a flag of a command; nothing where it is a switch.
 _mistral_kind_of() {
     case "$1 $2" in
-        ' --color' | 'gen --color' | 'chat --color' | 'history --color' | 'roles --color' | 'templates --color' | 'show --color' | 'list --color' | 'pull --color' | 'remove --color' | 'use --color' | 'tokens --color' | 'bench --color' | 'perplexity --color' | 'quant-diff --color' | 'quantize --color' | 'cache --color' | 'config --color' | 'completions --color' | 'doctor --color')
+        ' --color' | 'gen --color' | 'chat --color' | 'history --color' | 'roles --color' | 'templates --color' | 'show --color' | 'list --color' | 'pull --color' | 'remove --color' | 'use --color' | 'tokens --color' | 'bench --color' | 'perplexity --color' | 'quant-diff --color' | 'quantize --color' | 'merge --color' | 'cache --color' | 'config --color' | 'completions --color' | 'doctor --color')
             kind='words auto always never' ;;
-        'gen -p' | 'gen --prompt' | 'gen -s' | 'gen --system' | 'gen --prefix' | 'gen --batch' | 'gen --revision' | 'gen --context' | 'gen --threads' | 'gen -t' | 'gen --temperature' | 'gen --top-p' | 'gen --top-k' | 'gen --min-p' | 'gen --repetition-penalty' | 'gen --presence-penalty' | 'gen --frequency-penalty' | 'gen --logit-bias' | 'gen --seed' | 'gen -n' | 'gen --max-tokens' | 'gen --stop' | 'gen --logprobs' | 'chat -s' | 'chat --system' | 'chat --revision' | 'chat --context' | 'chat --threads' | 'chat -t' | 'chat --temperature' | 'chat --top-p' | 'chat --top-k' | 'chat --min-p' | 'chat --repetition-penalty' | 'chat --presence-penalty' | 'chat --frequency-penalty' | 'chat --logit-bias' | 'chat --seed' | 'chat -n' | 'chat --max-tokens' | 'chat --stop' | 'history -n' | 'history --most' | 'show --revision' | 'pull --revision' | 'remove --revision' | 'tokens -s' | 'tokens --system' | 'tokens --prefix' | 'tokens --revision' | 'bench --random' | 'bench --prompt-lengths' | 'bench --depths' | 'bench --batch' | 'bench --repeat' | 'bench --revision' | 'bench --context' | 'bench --threads' | 'perplexity --window' | 'perplexity --stride' | 'perplexity --limit' | 'perplexity --revision' | 'perplexity --threads' | 'quant-diff --a' | 'quant-diff --b' | 'quant-diff --window' | 'quant-diff -n' | 'quant-diff --max-tokens' | 'quant-diff --limit' | 'quant-diff --revision' | 'quant-diff --threads' | 'quantize --revision' | 'quantize --threads')
+        'gen -p' | 'gen --prompt' | 'gen -s' | 'gen --system' | 'gen --prefix' | 'gen --batch' | 'gen --revision' | 'gen --context' | 'gen --threads' | 'gen -t' | 'gen --temperature' | 'gen --top-p' | 'gen --top-k' | 'gen --min-p' | 'gen --repetition-penalty' | 'gen --presence-penalty' | 'gen --frequency-penalty' | 'gen --logit-bias' | 'gen --seed' | 'gen -n' | 'gen --max-tokens' | 'gen --stop' | 'gen --logprobs' | 'chat -s' | 'chat --system' | 'chat --revision' | 'chat --context' | 'chat --threads' | 'chat -t' | 'chat --temperature' | 'chat --top-p' | 'chat --top-k' | 'chat --min-p' | 'chat --repetition-penalty' | 'chat --presence-penalty' | 'chat --frequency-penalty' | 'chat --logit-bias' | 'chat --seed' | 'chat -n' | 'chat --max-tokens' | 'chat --stop' | 'history -n' | 'history --most' | 'show --revision' | 'pull --revision' | 'remove --revision' | 'tokens -s' | 'tokens --system' | 'tokens --prefix' | 'tokens --revision' | 'bench --random' | 'bench --prompt-lengths' | 'bench --depths' | 'bench --batch' | 'bench --repeat' | 'bench --revision' | 'bench --context' | 'bench --threads' | 'perplexity --window' | 'perplexity --stride' | 'perplexity --limit' | 'perplexity --revision' | 'perplexity --threads' | 'quant-diff --a' | 'quant-diff --b' | 'quant-diff --window' | 'quant-diff -n' | 'quant-diff --max-tokens' | 'quant-diff --limit' | 'quant-diff --revision' | 'quant-diff --threads' | 'quantize --revision' | 'quantize --threads' | 'merge --revision' | 'merge --threads')
             kind=none ;;
         'gen -f' | 'gen --file' | 'gen --system-file' | 'gen -o' | 'gen --output' | 'chat --system-file' | 'chat --script' | 'history -o' | 'history --output' | 'tokens -f' | 'tokens --file' | 'tokens --system-file' | 'tokens --messages' | 'tokens --tokenizer')
             kind=files ;;
@@ -44,11 +45,11 @@ _mistral_kind_of() {
             kind=models ;;
         'gen --chat-template' | 'chat --chat-template' | 'tokens --chat-template' | 'bench --chat-template' | 'perplexity --chat-template' | 'quant-diff --chat-template')
             kind='words v1 v2 v3 v3-tekken v7 v7-tekken v11 v13' ;;
-        'gen --adapter' | 'chat --adapter' | 'bench --keep' | 'perplexity --adapter' | 'quant-diff --adapter' | 'quantize -o' | 'quantize --output')
+        'gen --adapter' | 'chat --adapter' | 'bench --keep' | 'perplexity --adapter' | 'quant-diff --adapter' | 'quantize -o' | 'quantize --output' | 'merge -o' | 'merge --output')
             kind=folders ;;
         'gen --backend' | 'chat --backend' | 'bench --backend')
             kind='words native hf' ;;
-        'gen --dtype' | 'chat --dtype' | 'bench --dtype' | 'perplexity --dtype' | 'quant-diff --dtype' | 'quantize --dtype')
+        'gen --dtype' | 'chat --dtype' | 'bench --dtype' | 'perplexity --dtype' | 'quant-diff --dtype' | 'quantize --dtype' | 'merge --dtype')
             kind='words bfloat16 float16 float32 float64' ;;
         'gen --quantize' | 'chat --quantize' | 'bench --quantize' | 'perplexity --quantize')
             kind='words none nf4 int8 int4' ;;
@@ -97,8 +98,10 @@ _mistral_kind_at() {
             kind='words bash zsh fish' ;;
         'history '*)
             kind=chats ;;
-        'show 0' | 'remove '* | 'use 0' | 'bench 0' | 'quantize 0')
+        'show 0' | 'remove '* | 'use 0' | 'bench 0' | 'quantize 0' | 'merge 0')
             kind=models ;;
+        'merge '*)
+            kind=folders ;;
         'cache '*)
             kind=copies ;;
         'config '*)
@@ -222,7 +225,7 @@ _mistral() {
     elif [[ $command ]]; then
         _mistral_kind_at "$command" "$place"
     else
-        kind='words gen chat history roles templates show list pull remove use tokens bench perplexity quant-diff quantize cache config completions doctor'
+        kind='words gen chat history roles templates show list pull remove use tokens bench perplexity quant-diff quantize merge cache config completions doctor'
     fi
     eval "_mistral_offer_kind ${kind:-none}"
 }

@@ -405,6 +405,26 @@ _mistral-quantize() {
         '1:MODEL:_mistral_models'
 }
 
+_mistral-merge() {
+    _arguments -s -S \
+        '(-o --output)-o+[The new model'\''s folder]:DIR:_path_files -/' \
+        '(-o --output)--output=[The new model'\''s folder]:DIR:_path_files -/' \
+        '--force[Replace the model in DIR]' \
+        '--revision=[Branch, tag or commit of a hub id]:NAME: _mistral_hint NAME' \
+        '--dtype=[Number format of the weights]:bfloat16|float16|float32|float64:(bfloat16 float16 float32 float64)' \
+        '--threads=[CPU threads]:N: _mistral_hint N' \
+        '--json[Print one JSON object]' \
+        '(-q --quiet --no-quiet)-q[Say nothing on stderr but errors]' \
+        '(-q --quiet --no-quiet)--quiet[Say nothing on stderr but errors]' \
+        '(-q --quiet --no-quiet)--no-quiet[Not\: Say nothing on stderr but errors]' \
+        '--color=[When to colour\: by default on a terminal]:auto|always|never:(auto always never)' \
+        '--debug[Show the traceback of an error]' \
+        '(-h --help)-h[Show the help and exit]' \
+        '(-h --help)--help[Show the help and exit]' \
+        '1:MODEL:_mistral_models' \
+        '*:FOLDER\[\:SCALE\]…:_path_files -/'
+}
+
 _mistral-cache() {
     _arguments -s -S \
         '--json[Print one JSON object]' \
@@ -465,6 +485,7 @@ _mistral() {
         'perplexity:Measure how well a model foretells a text'
         'quant-diff:Compare a model'\''s words in two quantizations, on your own text'
         'quantize:Hold a model'\''s weights in fewer bits, ahead of time'
+        'merge:Put LoRA adapters into a model'\''s weights for good'
         'cache:Show or free quantized copies of models and kept caches'
         'config:Show the settings and who set them, or change them'
         'completions:Print what makes a shell complete commands at TAB'

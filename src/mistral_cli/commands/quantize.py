@@ -87,12 +87,10 @@ def _into_cache(folder: Path, scheme: str, settings: Settings, console: Console,
 
 
 def _into_folder(folder: Path, target: Path, scheme: str, bar: ByteBar, *, force: bool) -> tuple[Path, int]:
-    from mistral_cli.text.tokenizer_files import find_tokenizer_file, usual_name
+    from mistral_cli.text.tokenizer_files import beside_model
     from mistral_cli.weights.bitsandbytes_export import export
 
-    tokenizer = find_tokenizer_file(folder)
-    elsewhere = tokenizer is not None and not tokenizer.is_relative_to(folder)  # the built-in model's: a package's
-    beside = {usual_name(tokenizer): tokenizer} if tokenizer and elsewhere else {}
+    beside = beside_model(folder)
     return target, export(folder, target, scheme, force=force, beside=beside, progress=bar.update)
 
 

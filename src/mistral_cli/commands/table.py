@@ -126,6 +126,13 @@ COMMANDS: Final = (
         ("mistral quantize ./my-model", "mistral quantize ./my-model --to int8 -o ./my-model-int8"),
     ),
     Command(
+        "merge",
+        "mistral_cli.commands.merge",
+        "merge",
+        "Put LoRA adapters into a model's weights for good.",
+        ("mistral merge ./my-model ./my-adapter -o ./merged", "mistral merge 7b ./my-adapter:0.5 -o ./merged"),
+    ),
+    Command(
         "cache",
         "mistral_cli.commands.cache",
         "cache",

@@ -97,6 +97,12 @@ def find_tokenizer_file(folder: Path) -> Path | None:
     return ranked[0] if ranked else None
 
 
+def beside_model(folder: Path) -> dict[str, Path]:
+    """Return the tokenizer's file by its usual name, where it does not lie in the model's folder but in a package."""
+    file = find_tokenizer_file(folder)
+    return {} if file is None or file.is_relative_to(folder) else {usual_name(file): file}
+
+
 def read_chat_files(folder: Path) -> ChatFiles:
     """Return what a model folder says of its chat format.
 

@@ -7,12 +7,11 @@ bitsandbytes makes, with double quantization, before any packing for a processor
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import torch
-from safetensors.torch import save_file
 
 from mistral_cli.errors import MistralError, UsageError
 from mistral_cli.weights import bitsandbytes_4bit, bitsandbytes_8bit, bitsandbytes_library
@@ -23,7 +22,8 @@ from mistral_cli.weights.files import find_files, read_tensors
 from mistral_cli.weights.formats import EMBEDDING, LM_HEAD, main_dtype, match_tensors
 from mistral_cli.weights.mapped_tensors import STORED, filled, readable, stream
 from mistral_cli.weights.methods import METHODS
-from mistral_cli.weights.new_folder import check_target, copy, nearest_folder, sync, write_json, written_beside
+from mistral_cli.weights.new_folder import check_target, copy, nearest_folder, write_json, written_beside
+from mistral_cli.weights.new_shards import SHARD, NewShards
 from mistral_cli.weights.prequantized import stated_scheme
 from mistral_cli.weights.quantize import quantizable, quantized_bytes
 
@@ -40,9 +40,6 @@ if TYPE_CHECKING:
 
 SCHEMES = ("nf4", "int8")
 """What bitsandbytes has a format for."""
-
-SHARD = 10**9
-"""Bytes of a file; so much is held in memory until it is written."""
 
 _CPU = torch.device("cpu")
 
@@ -80,7 +77,7 @@ def export(
     if free < needed:
         raise MistralError(f"{needed:,} bytes are needed in {target}, but {free:,} are free.", "Free some space.")
     with written_beside(target) as temporary:
-        shards = _Shards(folder=temporary)
+        shards = NewShards(folder=temporary, most=SHARD)
         for tensors in plan.tensors(progress):
             shards.add(tensors)
         shards.finish()
@@ -174,47 +171,6 @@ def _eight_bits(name: str, weight: Tensor) -> dict[str, Tensor]:
 
 
 _TENSORS = {"nf4": _four_bits, "int8": _eight_bits}
-
-
-@dataclass(slots=True, kw_only=True)
-class _Shards:
-    """Tensors on their way into files of ``SHARD`` bytes."""
-
-    folder: Path
-    waiting: dict[str, Tensor] = field(default_factory=dict)
-    index: dict[str, int] = field(default_factory=dict)
-    """Tensor -> number of its file."""
-    files: list[Path] = field(default_factory=list)
-    nbytes: int = 0
-
-    def add(self, tensors: dict[str, Tensor]) -> None:
-        """Take the tensors of one layer, which stay together."""
-        if self.waiting and sum(tensor.nbytes for tensor in (*self.waiting.values(), *tensors.values())) > SHARD:
-            self._write()
-        self.waiting |= {key: tensor.contiguous() for key, tensor in tensors.items()}
-
-    def finish(self) -> None:
-        """Write what is left, and give the files their names."""
-        self._write()
-        count = len(self.files)
-        names = [f"model-{number:05}-of-{count:05}.safetensors" for number in range(1, count + 1)]
-        if count == 1:
-            names = ["model.safetensors"]
-        for file, final in zip(self.files, names, strict=True):
-            file.rename(self.folder / final)
-        if count > 1:
-            weight_map = {name: names[number] for name, number in self.index.items()}
-            index = {"metadata": {"total_size": self.nbytes}, "weight_map": weight_map}
-            write_json(self.folder / "model.safetensors.index.json", index)
-
-    def _write(self) -> None:
-        file = self.folder / f"{len(self.files)}.partial"
-        save_file(self.waiting, file, metadata={"format": "pt"})
-        sync(file)
-        self.index |= dict.fromkeys(self.waiting, len(self.files))
-        self.nbytes += sum(tensor.nbytes for tensor in self.waiting.values())
-        self.files.append(file)
-        self.waiting = {}
 
 
 def _write_small_files(plan: _Plan, folder: Path) -> None:

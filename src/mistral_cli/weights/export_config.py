@@ -49,21 +49,30 @@ def exported_config(config: Path, args: ModelArgs, scheme: str, kept: list[str])
         scheme: ``nf4`` or ``int8``.
         kept: linear layers that are not quantized.
     """
-    own = read_object(config)
-    own.pop(TOKENIZER, None)  # the file that it names lies in the folder now
-    values = own if "model_type" in own or "architectures" in own else _from_args(args)
     quantization = {
         "quant_method": "bitsandbytes",
         **(_FOUR_BITS if scheme == "nf4" else _EIGHT_BITS),
         "llm_int8_skip_modules": kept,  # without this key transformers would take lm_head for one of them
     }
-    return {**values, "quantization_config": quantization}
+    return {**plain_config(config, args), "quantization_config": quantization}
+
+
+def plain_config(config: Path, args: ModelArgs) -> dict[str, Any]:
+    """Return the ``config.json`` of a folder that takes a model's place, as transformers writes and reads it.
+
+    Args:
+        config: the model's own config, of either format.
+        args: what it says.
+    """
+    own = read_object(config)
+    own.pop(TOKENIZER, None)  # the file that it names lies in the folder now
+    return own if "model_type" in own or "architectures" in own else _from_args(args)
 
 
 def _from_args(args: ModelArgs) -> dict[str, Any]:
     """Return a config for a model whose own is Mistral's ``params.json``."""
     windows = [args.window(layer) for layer in range(args.n_layers)]
-    kind = "mistral" if len(set(windows)) == 1 else "ministral"
+    kind = "mixtral" if args.moe else "mistral" if len(set(windows)) == 1 else "ministral"
     values = {
         "architectures": [CLASSES[kind]],
         "model_type": kind,
@@ -84,4 +93,7 @@ def _from_args(args: ModelArgs) -> dict[str, Any]:
     }
     if kind == "ministral":
         values["layer_types"] = ["sliding_attention" if window else "full_attention" for window in windows]
+    if args.moe:
+        values["num_local_experts"] = args.moe.num_experts
+        values["num_experts_per_tok"] = args.moe.num_experts_per_tok
     return values
