@@ -110,6 +110,12 @@ def test_folders_of_the_config_and_a_default_that_is_a_folder_are_listed(
     assert str(tmp_path / "many" / "one") in shown
 
 
+def test_an_adapter_is_listed_as_one_and_is_no_model_to_name(capfd: pytest.CaptureFixture[str]) -> None:
+    cache_model("owner/adapter", {"adapter_config.json": b"{}", "adapter_model.safetensors": WEIGHTS})
+    assert rows(capfd)["owner/adapter"][-1] == "adapter"
+    assert model_names() == ("builtin",)
+
+
 def test_the_object_holds_what_the_table_shows(capfd: pytest.CaptureFixture[str]) -> None:
     snapshot = cache_model()
     shown = json.loads(mistral(capfd, "list", "--json").out)
@@ -123,6 +129,7 @@ def test_the_object_holds_what_the_table_shows(capfd: pytest.CaptureFixture[str]
         "path": str(snapshot),
         "bytes": len(CONFIG) + len(WEIGHTS),
         "is_default": False,
+        "is_adapter": False,
         "is_whole": True,
         "problem": None,
         "quantized": [],

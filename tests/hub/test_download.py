@@ -12,6 +12,7 @@ import pytest
 
 from hub.hub_client import CONFIG, WEIGHTS, a_repo, environment, in_cache, mistral, mistral_without_pauses, wait_until
 from hub.stand_in_hub import COMMIT, Repo, StandInHub, etag_of
+from mistral_cli.weights.adapters.places import adapter_folder, adapter_name
 from mistral_cli.weights.hub import is_cached, resolve
 
 if TYPE_CHECKING:
@@ -36,6 +37,16 @@ def test_a_model_is_fetched_whole_and_is_then_found_in_the_cache(hub: StandInHub
     }
     assert (folder / "model.safetensors").read_bytes() == WEIGHTS
     assert (folder / "config.json").read_bytes() == CONFIG
+
+
+def test_an_adapter_is_fetched_without_its_pickles_and_is_then_found(hub: StandInHub) -> None:
+    files = dict.fromkeys(("adapter_model.safetensors", "adapter_model.bin", "optimizer.pt"), WEIGHTS)
+    hub.repos["owner/adapter"] = Repo({"adapter_config.json": b"{}", **files})
+    run = mistral(hub, "pull", "owner/adapter", "--yes")
+    folder = adapter_folder("owner/adapter")
+    assert (run.returncode, run.stdout) == (0, f"{folder}\n")
+    assert {file.name for file in folder.iterdir()} == {"adapter_config.json", "adapter_model.safetensors"}
+    assert adapter_name(folder) == "adapter"
 
 
 def test_the_library_itself_finds_what_was_fetched(hub: StandInHub) -> None:

@@ -41,6 +41,21 @@ def test_mistral_s_own_format_is_fetched_where_the_other_lacks_its_config() -> N
     assert chosen == ("consolidated.safetensors", "params.json")
 
 
+def test_of_an_adapter_its_config_and_its_matrices_are_fetched() -> None:
+    adapter = ("README.md", "adapter_config.json", "adapter_model.safetensors")
+    assert choose_files("a/b", [*adapter, "adapter_model.bin", "tokenizer.json", "training_args.bin"]) == adapter
+
+
+def test_a_repository_with_a_model_and_an_adapter_is_a_model() -> None:
+    adapter = ["adapter_config.json", "adapter_model.safetensors"]
+    assert choose_files("a/b", [*adapter, "config.json", "model.safetensors"]) == ("config.json", "model.safetensors")
+
+
+def test_an_adapter_of_pickles_is_refused_by_name() -> None:
+    with pytest.raises(CheckpointError, match="pickles"):
+        choose_files("a/b", ["adapter_config.json", "adapter_model.bin"])
+
+
 def test_pickles_are_refused_by_name() -> None:
     with pytest.raises(CheckpointError, match="pickles") as caught:
         choose_files("a/b", ["config.json", "pytorch_model.bin"])

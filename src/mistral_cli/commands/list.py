@@ -129,6 +129,7 @@ def _cells(row: _Row) -> tuple[str, ...]:
     used = f"{datetime.fromtimestamp(row.last_used, UTC).astimezone():%Y-%m-%d}" if row.last_used else ""
     states = [
         "default" if row.is_default else "",
+        "adapter" if model.is_adapter else "",
         f"revision {model.revision:.12}" if model.revision else "",
         model.problem,
         _remedy(model),
@@ -152,6 +153,7 @@ def _object(row: _Row) -> dict[str, object]:
         "path": str(model.path),
         "bytes": model.nbytes,
         "is_default": row.is_default,
+        "is_adapter": model.is_adapter,
         "is_whole": not model.problem,
         "problem": model.problem or None,
         "last_used": row.last_used and datetime.fromtimestamp(row.last_used, UTC).isoformat(timespec="seconds"),

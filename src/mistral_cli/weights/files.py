@@ -155,7 +155,8 @@ def _check_index(files: CheckpointFiles, found: dict[str, TensorInfo]) -> None:
 def _no_weights(folder: Path) -> CheckpointError:
     """Say what is there instead of safetensors files."""
     if (folder / "adapter_config.json").is_file():
-        return CheckpointError(f"{folder} holds an adapter, not a model.", "Name the model that it was trained on.")
+        hint = "Name the model that it was trained on, and this with --adapter."
+        return CheckpointError(f"{folder} holds an adapter, not a model.", hint)
     for file in sorted(folder.iterdir()):
         kind = _FOREIGN.get(file.suffix)
         if kind == "pickle":

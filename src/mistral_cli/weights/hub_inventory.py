@@ -21,6 +21,7 @@ MAIN = "main"
 """The revision that a model has where none is named."""
 
 _CONFIGS = ("config.json", "params.json")
+_ADAPTER = "adapter_config.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +48,11 @@ class ModelHere:
         return alias_of(self.name) if self.revision is None else None
 
     @property
+    def is_adapter(self) -> bool:
+        """Tell whether it is no model, but a LoRA adapter for one."""
+        return (self.path / _ADAPTER).is_file() and not any((self.path / name).exists() for name in _CONFIGS)
+
+    @property
     def is_of_hub(self) -> bool:
         """Tell whether it lies in the hub's cache."""
         return self.path.is_relative_to(hub_cache.cache_folder())
@@ -66,7 +72,8 @@ def models_here(folders: Iterable[str | Path] = ()) -> list[ModelHere]:
 
 def names_here(folders: Iterable[str | Path] = ()) -> tuple[str, ...]:
     """Return what ``--model`` takes without a download: names of whole models, each after its short name if any."""
-    whole = [model for model in models_here(folders) if not model.problem and model.revision is None]
+    found = [model for model in models_here(folders) if not model.is_adapter]
+    whole = [model for model in found if not model.problem and model.revision is None]
     return tuple(name for model in whole for name in (model.alias, model.name) if name)
 
 

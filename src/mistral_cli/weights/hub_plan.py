@@ -37,6 +37,10 @@ _BESIDE = re.compile(
 )
 """Small files that belong to a model whatever the format of its weights."""
 
+_ADAPTER = ("adapter_config.json", "adapter_model.safetensors")
+_BESIDE_ADAPTER = re.compile(r"README\.md|LICEN[CS]E[\w.]*")
+"""What goes with an adapter: its base has the rest."""
+
 _ONE_FILE = re.compile(r"model\.safetensors")
 _SHARDS = re.compile(r"model-\d{5}-of-\d{5}\.safetensors|model\.safetensors\.index\.json")
 _CONSOLIDATED = re.compile(r"consolidated(-\d{5}-of-\d{5}|\.\d+)?\.safetensors|consolidated\.safetensors\.index\.json")
@@ -192,6 +196,8 @@ def _within(seconds: float, ask: Callable[[], ModelInfo]) -> ModelInfo:
 def choose_files(repo_id: str, names: Iterable[str]) -> tuple[str, ...]:
     """Return the files of a repository that make the model: one format of weights and all that belongs beside it.
 
+    Where there is no model, those that make a LoRA adapter.
+
     Raises:
         CheckpointError: there is no format that may be loaded; pickles never are.
     """
@@ -201,6 +207,8 @@ def choose_files(repo_id: str, names: Iterable[str]) -> tuple[str, ...]:
         found = {name for name in top if weights.fullmatch(name)}
         if config in top and any(name.endswith(".safetensors") for name in found) and (not mark or mark in top):
             return tuple(sorted(beside | found))
+    if {*_ADAPTER} <= top:
+        return tuple(sorted({*_ADAPTER, *filter(_BESIDE_ADAPTER.fullmatch, top)}))
     if any(name.endswith((".bin", ".pth", ".pt", ".ckpt")) for name in top):
         what = "its weights are pickles, which can run code and are never read"
     else:
