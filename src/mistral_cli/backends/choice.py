@@ -141,11 +141,11 @@ def load_backend(  # noqa: PLR0913 (the options of a model)
             loaded.adapters.load(folder, choice.strength)
         return loaded
     _refuse_our_own(kv, compile=compile)
-    if adapters:
-        raise UsageError("--adapter cannot be used with --backend hf.", "Leave --backend out, or merge it first.")
     from mistral_cli.backends.hf import load_hf  # noqa: PLC0415
+    from mistral_cli.weights.adapters.fitting import find_adapters  # noqa: PLC0415
 
-    return load_hf(
+    folders = find_adapters([choice.path for choice in adapters])
+    by_transformers = load_hf(
         path,
         name=name,
         dtype=dtype,
@@ -155,3 +155,6 @@ def load_backend(  # noqa: PLR0913 (the options of a model)
         quantize=quantize,
         offload=offload,
     )
+    for folder, choice in zip(folders, adapters, strict=True):
+        by_transformers.adapters.load(folder, choice.strength)
+    return by_transformers

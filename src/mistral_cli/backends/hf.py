@@ -6,7 +6,7 @@ config, the memory, and only then the weights.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ import torch
 from mistral_cli.backends import hf_model, hf_plan
 from mistral_cli.backends.answer import open_answer
 from mistral_cli.backends.generation_config import read_generation_config
+from mistral_cli.backends.hf_adapters import HfAdapters
 from mistral_cli.backends.many import Request
 from mistral_cli.contract import ModelInfo
 from mistral_cli.engine.device import choose_device
@@ -30,6 +31,7 @@ from mistral_cli.weights.prequantized import check_asked
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from mistral_cli.adapting import AdapterInfo
     from mistral_cli.backends.hf_engine import HfEngine
     from mistral_cli.contract import Cancel, Event, Prompt, SamplingParams, Tool
     from mistral_cli.text.tokenizer import Tokenizer
@@ -175,6 +177,15 @@ class HfBackend:
     info: ModelInfo
     defaults: Mapping[str, object]
     """The sampling parameters that the model's own files ask for."""
+    adapters: HfAdapters = field(init=False)
+    """What is on the model beside its own weights."""
+
+    def __post_init__(self) -> None:
+        """Make the shelf of adapters, empty."""
+        self.adapters = HfAdapters(self.engine, self._tell_adapters)
+
+    def _tell_adapters(self, attached: tuple[AdapterInfo, ...]) -> None:
+        self.info = replace(self.info, adapters=attached)
 
     def count(self, prompt: Prompt, tools: Sequence[Tool] = ()) -> int:
         """Return how many tokens the prompt takes, control tokens included.

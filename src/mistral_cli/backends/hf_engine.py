@@ -99,6 +99,12 @@ class HfEngine:
         """Ids that the model knows run from 0 to one less."""
         return int(self.model.get_input_embeddings().weight.shape[0])
 
+    def model_changed(self) -> None:
+        """Forget what was computed with the model as it was; an answer that is under way is ended."""
+        if self._running:
+            self._running.close()
+        self._kept.forget()
+
     def generate(
         self, prompt: Sequence[int], params: SamplingParams, *, cancel: Cancel | None = None
     ) -> Generator[EngineEvent, None, None]:

@@ -23,12 +23,23 @@ def check_adapters(model: Path, names: Sequence[str]) -> list[Path]:
         CheckpointError: one is damaged, of an unknown kind, or for another model; or the model is not sound.
         UsageError: one is named twice.
     """
-    folders = [adapter_folder(name) for name in names]
-    for number, folder in enumerate(folders):
-        if folder.resolve() in {other.resolve() for other in folders[:number]}:
-            raise UsageError(f"The adapter {folder} is named twice.", "Name it once: PATH:2 makes it twice as strong.")
+    folders = find_adapters(names)
     if folders:
         args = read_args(find_files(model).config)
         for folder in folders:
             match_adapter(find_adapter(folder), args)
+    return folders
+
+
+def find_adapters(names: Sequence[str]) -> list[Path]:
+    """Return the folders of the adapters called ``names``, each of which is sound.
+
+    Raises:
+        ModelNotFoundError, CheckpointError, UsageError: as ``check_adapters``, but for the model.
+    """
+    folders = [adapter_folder(name) for name in names]
+    for number, folder in enumerate(folders):
+        if folder.resolve() in {other.resolve() for other in folders[:number]}:
+            raise UsageError(f"The adapter {folder} is named twice.", "Name it once: PATH:2 makes it twice as strong.")
+        find_adapter(folder)
     return folders
