@@ -74,9 +74,9 @@ def quant_diff(
     """Compare two settings of one model on your own text: KL divergence, top-1 agreement, first differing token.
 
     B answers each prompt greedily; A is measured on that very answer (without --lines: on the text, too). A side names
-    a quantization, or settings of its own: kv=int8, dtype=float32, with commas between. A table goes to stderr, one
-    JSON object to stdout, which also says which layers computed each side. To judge bitsandbytes instead of our CPU
-    kernel, run it with MISTRAL_CLI_KERNEL=none in the environment.
+    a quantization, or settings of its own: kv=int8, dtype=float32, adapter=FOLDER, with commas between. A table goes to
+    stderr, one JSON object to stdout, which also says which layers computed each side. To judge bitsandbytes instead of
+    our CPU kernel, run it with MISTRAL_CLI_KERNEL=none in the environment.
     """
     settings, console = start(ctx, {**locals(), "file": None, "lines": None, "raw": None})
     sides = read_side("--a", a, settings), read_side("--b", b, settings)
