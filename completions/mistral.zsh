@@ -151,8 +151,8 @@ _mistral-chat() {
         '--resume=[Go on with a chat (without a name, the last one) and with its own model, unless -m names another]:\[CHAT|last\]:_mistral_chats' \
         '(--store --no-store)--store[Keep the chat on this disk (the default), or leave no trace]' \
         '(--store --no-store)--no-store[Not\: Keep the chat on this disk (the default), or leave no trace]' \
-        '(--keep-cache --no-keep-cache)--keep-cache[Keep what was computed of the chat, too, so that --resume need not read a long one again]' \
-        '(--keep-cache --no-keep-cache)--no-keep-cache[Not\: Keep what was computed of the chat, too, so that --resume need not read a long one again]' \
+        '(--keep-cache --no-keep-cache)--keep-cache[Keep what was computed of the chat too, so that --resume need not read a long one again]' \
+        '(--keep-cache --no-keep-cache)--no-keep-cache[Not\: Keep what was computed of the chat too, so that --resume need not read a long one again]' \
         '(--plain --no-plain)--plain[On a terminal\: the text as it is, wrapped at words]' \
         '(--plain --no-plain)--no-plain[Not\: On a terminal\: the text as it is, wrapped at words]' \
         '(--stats --no-stats)--stats[Say on stderr what the answer cost]' \
