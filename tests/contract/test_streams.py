@@ -48,7 +48,9 @@ def test_a_pipe_closed_by_its_reader_ends_it_within_one_token(tmp_path: Path) ->
 
 
 def test_a_reader_that_never_reads_ends_it_too() -> None:
-    shell = run(["bash", "-c", '"$@" | true; exit ${PIPESTATUS[0]}', "bash", *fake(answers=["word " * 1000], context=2000)])
+    shell = run(
+        ["bash", "-c", '"$@" | true; exit ${PIPESTATUS[0]}', "bash", *fake(answers=["word " * 1000], context=2000)]
+    )
     assert (shell.returncode, shell.stderr) == (141, b"")
 
 
