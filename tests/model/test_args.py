@@ -7,11 +7,11 @@ from dataclasses import FrozenInstanceError, replace
 
 import pytest
 import torch
-from oracle import SHAPES
 
 from mistral_cli.errors import CheckpointError
 from mistral_cli.model.args import ModelArgs, MoeArgs
 from mistral_cli.model.transformer import Mistral
+from oracle import SHAPES
 
 PUBLISHED = {
     "mistral_7b": 7_241_732_096,

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 import torch
-from oracle import PLAIN, SHAPES, gap, models, tokens
 from torch import Tensor
+
+from oracle import PLAIN, SHAPES, gap, models, tokens
 
 LENGTHS = (30, 17, 1)
 ARGS = {name: SHAPES[name] for name in ("mistral", "windowed", "mixtral")} | {

@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 import torch
-from oracle import PLAIN, SHAPES, gap, models, tokens
 from torch.overrides import TorchFunctionMode
 
 from mistral_cli.errors import ContextError
 from mistral_cli.model.args import ModelArgs
 from mistral_cli.model.cache import BLOCK, KVCache, WindowRolledError, bytes_per_token, quantize
+from oracle import PLAIN, SHAPES, gap, models, tokens
 
 
 def cache_for(args: ModelArgs, capacity: int) -> KVCache:

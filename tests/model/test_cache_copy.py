@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 import torch
-from oracle import PLAIN, SHAPES, models, tokens
 
 from mistral_cli.model.cache import KINDS, KVCache, WindowRolledError
+from oracle import PLAIN, SHAPES, models, tokens
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 import torch
-from oracle import PLAIN, SHAPES, gap, in_pieces, models, tokens, transformers_names
 from torch import Tensor
+
+from oracle import PLAIN, SHAPES, gap, in_pieces, models, tokens, transformers_names
 
 if TYPE_CHECKING:
     from mistral_cli.model.transformer import Mistral

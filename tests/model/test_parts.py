@@ -7,12 +7,12 @@ from dataclasses import replace
 
 import pytest
 import torch
-from oracle import PLAIN, gap
 
 from mistral_cli.model.attention import attend, mask_for
 from mistral_cli.model.layers import RMSNorm
 from mistral_cli.model.moe import SparseMoe, route
 from mistral_cli.model.rope import RotaryTable, rotate
+from oracle import PLAIN, gap
 
 CPU = torch.device("cpu")
 

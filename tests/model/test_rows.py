@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
-from oracle import SHAPES, gap, models, tokens
 
 from mistral_cli.errors import ContextError
+from oracle import SHAPES, gap, models, tokens
 
 LENGTHS = (30, 1, 17)
 

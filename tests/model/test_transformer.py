@@ -8,10 +8,10 @@ import sys
 
 import pytest
 import torch
-from oracle import PLAIN, SHAPES, gap, models, tokens
 
 from mistral_cli.model.args import ModelArgs
 from mistral_cli.model.transformer import Mistral
+from oracle import PLAIN, SHAPES, gap, models, tokens
 
 
 def test_print_shows_the_tree_by_the_names_of_checkpoints() -> None:
