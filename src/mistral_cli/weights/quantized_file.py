@@ -217,6 +217,9 @@ class Writer:
         os.lseek(self.descriptor, 0, os.SEEK_SET)
         os.write(self.descriptor, (self.header - 8).to_bytes(8, "little") + text.ljust(self.header - 8))
         os.fsync(self.descriptor)
+        if hasattr(os, "posix_fadvise"):
+            # what was written lies in small pages; out of memory, it is mapped in large ones (``map_file``)
+            os.posix_fadvise(self.descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 def header_bytes(tensors: int) -> int:

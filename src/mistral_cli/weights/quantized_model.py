@@ -120,7 +120,7 @@ def _add(writer: Writer, name: str, tensor: Tensor) -> None:
 
 def mapped(stored: Stored, form: Form) -> Iterator[Part]:
     """Yield the parts of a copy, their tensors views of the mapped file; on another device than the CPU, copies."""
-    content = map_file(stored.path)
+    content = map_file(stored.path, large_pages=True)
     shapes = quantizable(form.args, form.method)
     layers: dict[str, dict[str, Tensor]] = {}
     for name, info in stored.tensors.items():
