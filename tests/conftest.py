@@ -34,7 +34,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Fail a test whose program is not installed: left out, it would never be missed."""
+    """Begin with Ctrl-C as Python has it: prompt-toolkit's own handler may be left from a test before.
+
+    Fail a test whose program is not installed: left out, it would never be missed.
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     if item.get_closest_marker("tmux") and shutil.which("tmux") is None:
         pytest.fail("tmux is not installed, and this test drives it: apt-get install tmux", pytrace=False)
 

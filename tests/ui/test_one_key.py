@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import select
 import sys
 import termios
 from typing import TYPE_CHECKING
@@ -35,6 +36,7 @@ def test_a_key_needs_no_enter(keys: int, typed: bytes, read: str) -> None:
 
 def test_what_was_typed_before_the_question_is_dropped(keys: int) -> None:
     os.write(keys, b"d\r")
+    assert select.select([sys.stdin], [], [], 10)[0]  # it is there, and would be read
     assert read_key(lambda: os.write(keys, b"n")) == "n"
 
 
