@@ -120,7 +120,8 @@ def test_only_what_is_new_is_read(llama: HfBackend) -> None:
     assert ask(llama, (*ASK, answer, *user("Why?"))).reused_tokens == first.prompt_tokens + len(first.ids) - 1
 
 
-def test_a_cancelled_prefill_leaves_nothing_behind(llama: HfBackend) -> None:
+def test_a_cancelled_prefill_leaves_nothing_behind(llama: HfBackend, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(llama.engine, "_loop", replace(llama.engine._loop, chunk=256))
     long, cancel = user("A long question. " * 20), threading.Event()
     llama.engine._kept.forget()
     wanted = ask(llama, long).ids

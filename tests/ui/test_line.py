@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
@@ -212,3 +213,19 @@ def test_the_middle_of_a_huge_line_is_left_out_of_the_screen_only() -> None:
         assert "characters …" in shown
         assert "cccd" in shown
         assert person.text == "a" * 4000 + "b" * 4001 + "c" * 4000 + "d"
+
+
+@pytest.mark.parametrize(
+    ("error", "ends"), [(OSError(5, "Input/output error"), EOFError), (ValueError("x"), ValueError)]
+)
+def test_what_goes_wrong_meanwhile_ends_the_reading(error: Exception, ends: type[Exception]) -> None:
+    """As where the terminal is gone: told there, it would go wrong again, without an end."""
+
+    def fail() -> None:
+        raise error
+
+    with typist() as person:
+        app = person.keyboard._session.app
+        app.after_render += lambda _: asyncio.get_running_loop().call_soon(fail)
+        with pytest.raises(ends):
+            person.type("one", ENTER)

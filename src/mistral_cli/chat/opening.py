@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+import time
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 PATIENCE: Final = 10.0
 """Seconds to wait for another terminal's turn to be written."""
+_AGAIN: Final = 0.01
+"""Seconds between two attempts where SQLite does not wait by itself."""
 _DAMAGE: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _BESIDE: Final = ("", "-wal", "-shm")
 
@@ -106,13 +109,31 @@ def _prepared(path: Path) -> sqlite3.Connection:
     try:
         database.execute("PRAGMA foreign_keys = ON")
         database.execute("PRAGMA secure_delete = ON")  # what was removed is not left on the disk
-        database.execute("PRAGMA journal_mode = WAL")
+        _write_ahead(database)
         database.execute("PRAGMA synchronous = FULL")  # a turn is kept even if the power goes
         migrate(database)
     except BaseException:
         database.close()
         raise
     return database
+
+
+def _write_ahead(database: sqlite3.Connection) -> None:
+    """Let readers and a writer go on at the same time; the file keeps that once it is said.
+
+    Two programs that begin a new file together may each find it locked by the other. SQLite does not wait then, as
+    neither could go on; so the one that finds it so tries again.
+    """
+    until = time.monotonic() + PATIENCE
+    while True:
+        try:
+            database.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if not _is_busy(error) or time.monotonic() > until:
+                raise
+            time.sleep(_AGAIN)
+        else:
+            return
 
 
 def _is_damage(error: sqlite3.Error) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from prompt_toolkit import PromptSession
@@ -23,6 +25,9 @@ from mistral_cli.ui.keyboard.toolbar import Status, laid_out, status_of
 from mistral_cli.ui.typed import is_open
 
 if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
+
+    from prompt_toolkit.application import Application
     from prompt_toolkit.formatted_text import StyleAndTextTuples
     from prompt_toolkit.input import Input
     from prompt_toolkit.key_binding import KeyPress
@@ -93,13 +98,15 @@ class Keyboard:
         """Return the next line.
 
         Raises:
-            EOFError: Ctrl-D.
+            EOFError: Ctrl-D, or a terminal that is gone.
             KeyboardInterrupt: Ctrl-C.
         """
         self._status = status_of(self._chat)
         draft, self._chat.draft = self._chat.draft, ""
         try:
-            return self._session.prompt(default=draft)
+            return self._session.prompt(
+                default=draft, set_exception_handler=False, pre_run=partial(_end_on_errors, self._session.app)
+            )
         finally:
             self._take_pastes_whole()  # prompt-toolkit lets go of it, but one may come before the next line is begun
 
@@ -142,3 +149,18 @@ class Keyboard:
         if app.editing_mode == EditingMode.VI:
             modes.append(app.vi_state.input_mode.value.removeprefix("vi-"))
         return modes
+
+
+def _end_on_errors(app: Application[str]) -> None:
+    """Let what goes wrong while a line is read end the reading.
+
+    prompt-toolkit would show it and wait for Enter; where the terminal is gone that goes wrong, too, and so on without
+    an end.
+    """
+
+    def end(_loop: AbstractEventLoop, context: dict[str, object]) -> None:
+        error = context.get("exception")
+        if isinstance(error, BaseException) and app.future is not None and not app.future.done():
+            app.exit(exception=EOFError() if isinstance(error, OSError) else error)
+
+    asyncio.get_running_loop().set_exception_handler(end)
