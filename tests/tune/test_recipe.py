@@ -9,8 +9,9 @@ from peft import LoraConfig, get_peft_model
 
 from mistral_cli.errors import UsageError
 from mistral_cli.model.args import ModelArgs
+from mistral_cli.settings.toml_file import read_toml
 from mistral_cli.tune.count import count_adapter
-from mistral_cli.tune.recipe import Recipe, read_recipe
+from mistral_cli.tune.recipe import Recipe, check_recipe
 from oracle import SHAPES, models
 
 if TYPE_CHECKING:
@@ -37,11 +38,12 @@ def test_peft_trains_as_many(shape: str, targets: str) -> None:
 
 def test_a_recipe_is_read_as_it_was_written(tmp_path: Path) -> None:
     recipe = Recipe(rank=8, targets="all-linear", lr=1e-3, packing=True, quantize="nf4")
-    (tmp_path / "recipe.toml").write_text(recipe.as_toml())
-    assert Recipe().with_values(read_recipe(tmp_path / "recipe.toml")) == recipe
+    path = tmp_path / "recipe.toml"
+    path.write_text(recipe.as_toml())
+    assert Recipe().with_values(check_recipe(read_toml(path).table, path)) == recipe
 
 
-def test_flags_that_nobody_gave_leave_the_recipe(tmp_path: Path) -> None:
+def test_flags_that_nobody_gave_leave_the_recipe() -> None:
     assert Recipe(rank=8).with_values({"rank": None, "lr": 1e-3}) == Recipe(rank=8, lr=1e-3)
 
 
@@ -67,14 +69,8 @@ def test_a_value_out_of_its_range_is_refused_as_a_flag(name: str, value: object)
 
 
 @pytest.mark.parametrize(
-    ("text", "words"), [("rank = ", "no recipe"), ("ranks = 3", "'ranks'"), ("rank = 0", r"recipe\.toml: --rank is 0")]
+    ("table", "words"), [({"ranks": 3}, "'ranks'"), ({"rank": 0}, r"recipe\.toml: --rank is 0, but must be")]
 )
-def test_a_file_that_is_no_recipe_is_refused(tmp_path: Path, text: str, words: str) -> None:
-    (tmp_path / "recipe.toml").write_text(text)
+def test_a_table_that_is_no_recipe_is_refused(tmp_path: Path, table: dict[str, object], words: str) -> None:
     with pytest.raises(UsageError, match=words):
-        read_recipe(tmp_path / "recipe.toml")
-
-
-def test_a_recipe_that_is_not_there_is_said(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="no recipe at"):
-        read_recipe(tmp_path / "none.toml")
+        check_recipe(table, tmp_path / "recipe.toml")

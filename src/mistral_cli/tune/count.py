@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mistral_cli.tune.recipe import ALL_LINEAR, LETTERS
+from mistral_cli.tune.recipe import ALL_LINEAR, LETTERS, split_targets
+from mistral_cli.weights.adapters.files import linear_shapes
+from mistral_cli.weights.adapters.lora_config import LoraConfig
 
 if TYPE_CHECKING:
     from mistral_cli.model.args import ModelArgs
@@ -30,16 +32,15 @@ class AdapterCount:
 
 
 def count_adapter(args: ModelArgs, recipe: Recipe) -> AdapterCount:
-    """Count the pairs of matrices, (rank, inputs) and (outputs, rank), of a recipe's targets in a model."""
-    shapes = [shape for name, shape in args.tensor_shapes().items() if _is_target(name, recipe)]
+    """Count the pairs of matrices, (rank, inputs) and (outputs, rank), of a recipe's targets in a model.
+
+    Experts are one tensor in transformers, which no adapter is put on: ``LETTERS`` names none of theirs.
+    """
+    targets = tuple(LETTERS.values()) if recipe.targets == ALL_LINEAR else split_targets(recipe.targets)
+    adapted = LoraConfig(rank=recipe.rank, alpha=recipe.alpha, targets=targets).targets_module
+    shapes = [shape for name, shape in linear_shapes(args).items() if adapted(name)]
     return AdapterCount(
         adapters=len(shapes),
         trained=sum(recipe.rank * (outputs + inputs) for outputs, inputs in shapes),
         total=args.parameters,
     )
-
-
-def _is_target(name: str, recipe: Recipe) -> bool:
-    """Tell whether a tensor's layer is adapted; experts are one tensor in transformers, and so are none."""
-    wanted = tuple(LETTERS.values()) if recipe.targets == ALL_LINEAR else tuple(recipe.target_modules)
-    return name.removesuffix(".weight").endswith(tuple(f".{module}" for module in wanted))

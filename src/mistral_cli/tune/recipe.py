@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
@@ -116,7 +115,7 @@ class Recipe:
         return ALL_LINEAR if self.targets == ALL_LINEAR else split_targets(self.targets)
 
     def as_toml(self) -> str:
-        """Return the recipe as a file that ``read_recipe`` reads."""
+        """Return the recipe as a file that ``check_recipe`` accepts."""
         lines = [f"{option.name} = {_toml(getattr(self, option.name))}" for option in fields(self)]
         return "\n".join(lines) + "\n"
 
@@ -128,18 +127,12 @@ def split_targets(targets: str) -> tuple[str, ...]:
     return tuple(known[name] for name in names) if all(name in known for name in names) else ()
 
 
-def read_recipe(path: Path) -> dict[str, object]:
-    """Return what a recipe's file says, to be given to ``Recipe.with_values``.
+def check_recipe(table: Mapping[str, object], path: Path) -> Mapping[str, object]:
+    """Return what the TOML file at ``path`` says of a recipe, to be given to ``Recipe.with_values``.
 
     Raises:
-        UsageError: no such file, no TOML, a key that no recipe has, or a value that its option cannot have.
+        UsageError: a key that no recipe has, or a value that its option cannot have.
     """
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except FileNotFoundError:
-        raise UsageError(f"There is no recipe at {path}.", "A recipe is a TOML file: rank = 16") from None
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{path} is no recipe: {error}.", "A recipe is a TOML file: rank = 16") from error
     known = [option.name for option in fields(Recipe)]
     strange = next((key for key in table if key not in known), None)
     if strange is not None:

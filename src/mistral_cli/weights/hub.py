@@ -22,7 +22,9 @@ __all__ = [
     "DEFAULT_MODEL",
     "NotFetchedError",
     "builtin_path",
+    "check_links",
     "default_model",
+    "expand",
     "find_folder",
     "full_name",
     "is_cached",
@@ -85,7 +87,7 @@ def find_folder(name: str) -> Path | None:
     """
     if not name.strip():
         return None
-    path = _expand(name)
+    path = expand(name)
     try:
         if path.is_dir():
             return path
@@ -100,7 +102,7 @@ def find_folder(name: str) -> Path | None:
     return None
 
 
-def _expand(name: str) -> Path:
+def expand(name: str) -> Path:
     """Return ``name`` as a path, ``~`` filled in where there is such a user."""
     try:
         return Path(name).expanduser()
@@ -134,16 +136,21 @@ def _resolve_cached(repo_id: str, revision: str | None, *, weights: bool) -> Pat
     snapshot = hub_cache.find_snapshot(repo_id, revision)
     if snapshot is None:
         raise _not_cached(repo_id, revision, pull)
-    dangling = hub_cache.find_dangling(snapshot)
-    if dangling is not None:
-        message = f"The hub cache is damaged: {dangling} is a link to {dangling.readlink()}, which is not there."
-        raise CheckpointError(message, f"Mend it with: {pull}")
+    check_links(snapshot, pull)
     missing = hub_cache.find_missing(snapshot) if weights else ()
     if missing:
         shown = ", ".join(missing[:3]) + (f" and {len(missing) - 3} more" if len(missing) > 3 else "")
         message = f"Only a part of {repo_id} was fetched: {snapshot} lacks {shown}."
         raise NotFetchedError(message, f"Fetch the rest with: {pull}")
     return snapshot
+
+
+def check_links(snapshot: Path, pull: str) -> None:
+    """Refuse a cached folder of which a link leads nowhere; ``pull`` is the command that mends it."""
+    dangling = hub_cache.find_dangling(snapshot)
+    if dangling is not None:
+        message = f"The hub cache is damaged: {dangling} is a link to {dangling.readlink()}, which is not there."
+        raise CheckpointError(message, f"Mend it with: {pull}")
 
 
 def _not_cached(repo_id: str, revision: str | None, pull: str) -> NotFetchedError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -123,8 +124,9 @@ class Keyboard:
         store_typeahead(self._session.app.input, pressed)
 
     def _take_pastes_whole(self) -> None:
-        self._session.app.output.enable_bracketed_paste()
-        self._session.app.output.flush()
+        with contextlib.suppress(OSError):  # the terminal is gone: whoever reads on is told
+            self._session.app.output.enable_bracketed_paste()
+            self._session.app.output.flush()
 
     def _offers(self) -> bool:
         """Tell whether choices show while one types: what is typed has some, and the screen has room."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-from mistral_cli.errors import CheckpointError, ModelNotFoundError, UsageError
+from mistral_cli.errors import ModelNotFoundError, UsageError
 from mistral_cli.weights import hub_cache
-from mistral_cli.weights.hub import NotFetchedError
+from mistral_cli.weights.hub import NotFetchedError, check_links, expand
 from mistral_cli.weights.hub_names import is_id
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _SNAPSHOTS, _REPOSITORY = "snapshots", "models--"
 
@@ -20,7 +23,7 @@ def adapter_folder(name: str) -> Path:
         CheckpointError: the hub's cache holds a link that leads nowhere.
         UsageError: it is a file.
     """
-    path = _expanded(name)
+    path = expand(name)
     try:
         if path.is_dir():
             return path
@@ -48,16 +51,5 @@ def _cached(repo_id: str) -> Path:
     if snapshot is None:
         where = f"there is no folder of that name here, and it is not in the hub's cache ({hub_cache.cache_folder()})"
         raise NotFetchedError(f"The adapter {repo_id} is not on this disk: {where}.", f"To fetch it: {pull}")
-    dangling = hub_cache.find_dangling(snapshot)
-    if dangling is not None:
-        message = f"The hub cache is damaged: {dangling} is a link to {dangling.readlink()}, which is not there."
-        raise CheckpointError(message, f"Mend it with: {pull}")
+    check_links(snapshot, pull)
     return snapshot
-
-
-def _expanded(name: str) -> Path:
-    """Return ``name`` as a path, ``~`` filled in where there is such a user."""
-    try:
-        return Path(name).expanduser()
-    except RuntimeError:
-        return Path(name)
