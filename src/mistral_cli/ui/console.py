@@ -271,6 +271,6 @@ class Console:
     def ask(self, question: str) -> bool:
         """Ask on stderr; True for yes. Anything else, and the end of input, is no."""
         self.clear_status()
-        self._put(self.err.safe(question) + " [y/N] ")
-        with lines_read():
+        with lines_read():  # before the question can be seen: an Enter that comes at once ends a line
+            self._put(self.err.safe(question) + " [y/N] ")
             return sys.stdin.readline().strip().lower() in ("y", "yes")
