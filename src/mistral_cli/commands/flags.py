@@ -16,6 +16,7 @@ PROMPT = "Prompt"
 MODEL = "Model"
 SAMPLING = "Sampling"
 ANSWER = "Answer"
+DATA = "Data"
 
 
 def text_flag(*names: str, panel: str, text: str, metavar: str = "TEXT") -> Any:
