@@ -1,4 +1,7 @@
-"""The flags for who answers and how, as typer's annotated types. None means: not given, so the settings below count."""
+"""The flags for who answers and how, as typer's annotated types. None means: not given, so the settings below count.
+
+Those for what is asked are in ``prompt_options``, those for training data in ``data_options``.
+"""
 
 from __future__ import annotations
 
