@@ -103,10 +103,12 @@ def prompts() -> list[tuple[int, ...]]:
 
 def answers(engine: NativeEngine, prompts: list[tuple[int, ...]], *, chunk: int = 512) -> list[list[int]]:
     """Return what each prompt is answered by itself, nothing being reused."""
-    engine._loop, found = replace(engine._loop, chunk=chunk), []
+    own, found = engine._loop, []
+    engine._loop = replace(own, chunk=chunk)
     for prompt in prompts:
         engine._kept.forget()
         found.append([event.id for event in engine.generate(prompt, GREEDY) if isinstance(event, TokenDrawn)])
+    engine._loop = own
     return found
 
 
