@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import gzip
+import os
+import threading
+import tracemalloc
 from typing import TYPE_CHECKING
 
 import pytest
 
 from mistral_cli.errors import MistralError, ModelNotFoundError, UsageError
+from mistral_cli.tune.lines import LONGEST_LINE
 from mistral_cli.tune.rows import Row, read_rows
 
 if TYPE_CHECKING:
@@ -77,8 +82,91 @@ def test_paragraphs_of_plain_text_are_rows(tmp_path: Path) -> None:
     assert got == [Row(number=1, columns={"text": "One\ntwo"}), Row(number=6, columns={"text": "Three"})]
 
 
-def test_what_is_not_utf_8_is_read_all_the_same(tmp_path: Path) -> None:
-    assert rows(tmp_path, "data.txt", b"caf\xe9") == [Row(number=1, columns={"text": "caf\ufffd"})]
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("data.txt", b"caf\xe9\nau lait\n\nTea"),
+        ("data.jsonl", b'{"text": "caf\xe9"}\n\n\n{"text": "Tea"}'),
+        ("data.csv", b"text\ncaf\xe9\n\nTea\n"),
+    ],
+)
+def test_a_row_that_is_not_utf_8_is_told_and_not_guessed(tmp_path: Path, name: str, data: bytes) -> None:
+    first, second = rows(tmp_path, name, data)
+    assert "no UTF-8 (byte 0xe9)" in first.error
+    assert (second.number, second.columns) == (4, {"text": "Tea"})
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32", "utf-16-be"])
+def test_another_encoding_is_told_with_what_converts_it(tmp_path: Path, encoding: str) -> None:
+    text = "\ufeffprompt,completion" if encoding == "utf-16-be" else "prompt,completion"
+    with pytest.raises(UsageError, match=r"UTF-(16|32), but must be UTF-8") as caught:
+        rows(tmp_path, "data.csv", text.encode(encoding))
+    assert "iconv -f UTF-" in caught.value.hint
+
+
+def test_a_compressed_file_is_told_with_what_unpacks_it(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="compressed") as caught:
+        rows(tmp_path, "data.jsonl.gz", gzip.compress(b'{"text": "a"}'))
+    assert "gzip -dc" in caught.value.hint
+
+
+def test_nul_and_carriage_returns_stay_in_a_text(tmp_path: Path) -> None:
+    assert rows(tmp_path, "data.jsonl", '{"text": "a\\u0000b\\r\\n"}\r\n')[0].columns == {"text": "a\0b\r\n"}
+    assert rows(tmp_path, "data.txt", b"a\0b")[0].columns == {"text": "a\0b"}
+    assert "no JSON" in rows(tmp_path, "data.jsonl", b"\0" * 100)[0].error
+
+
+@pytest.mark.parametrize(
+    ("name", "begin", "end"),
+    [("data.jsonl", '{"text": "', '"}'), ("data.csv", "text\n", ""), ("data.txt", "", "")],
+)
+def test_a_line_beyond_all_bounds_is_passed_over_in_bounded_memory(
+    tmp_path: Path, name: str, begin: str, end: str
+) -> None:
+    path = tmp_path / name
+    with path.open("wb") as file:
+        file.write(begin.encode())
+        file.seek(3 * LONGEST_LINE, os.SEEK_CUR)  # a hole: NULs that take no room on the disk
+        file.write((end + '\n\n{"text": "b"}\n').encode())
+    tracemalloc.start()
+    first, second = read_rows(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert "longer than 33,554,432 bytes" in first.error
+    assert second.columns is not None
+    assert peak < 2 * LONGEST_LINE
+
+
+def test_a_paragraph_beyond_all_bounds_is_told(tmp_path: Path) -> None:
+    line = "x" * 2**20 + "\n"
+    first, second = rows(tmp_path, "data.txt", line * 33 + "\nTea")
+    assert (first.number, first.error) == (1, "more than 33,554,432 characters")
+    assert second.columns == {"text": "Tea"}
+
+
+def test_a_pipe_is_read_by_what_comes_through_it(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for text, columns in (('{"text": "a"}\n', {"text": "a"}), ('[{"b": 1}]', {"b": 1}), ("Once\n", {"text": "Once"})):
+        writer = threading.Thread(target=(tmp_path / "pipe").write_text, args=(text,))
+        writer.start()
+        assert list(read_rows(tmp_path / "pipe")) == [Row(number=1, columns=columns)]
+        writer.join()
+
+
+def test_lines_of_json_may_be_called_json(tmp_path: Path) -> None:
+    assert len(rows(tmp_path, "data.json", '{"text": "a"}\n{"text": "b"}\n')) == 2
+
+
+def test_spreadsheets_that_write_semicolons_are_read(tmp_path: Path) -> None:
+    assert rows(tmp_path, "data.csv", "prompt;completion\nWhat, now?;Tea\n")[0].columns == {
+        "prompt": "What, now?",
+        "completion": "Tea",
+    }
+
+
+def test_two_columns_of_one_name_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="two columns called 'a'"):
+        rows(tmp_path, "data.csv", "a,b,a\n1,2,3\n")
 
 
 def test_a_file_that_cannot_be_read_says_so(tmp_path: Path) -> None:

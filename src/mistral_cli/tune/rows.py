@@ -1,24 +1,29 @@
-"""Training data on the disk or at the hub: rows as they come, each with its place. Knows no format of rows, no ids.
+"""Training data in files and pipes: rows as they come, each with its place. Knows no format of rows, no ids.
 
-A row that cannot be read is handed on as what is wrong with it: who reads decides whether that ends the run.
+A row that cannot be read is handed on as what is wrong with it: who reads decides whether that ends the run. Memory
+holds one row at a time, however long a line is.
 """
 
 from __future__ import annotations
 
-import csv
-import io
 import json
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mistral_cli.errors import MistralError, ModelNotFoundError, UsageError
+from mistral_cli.tune.lines import Lines, check_encoding, decode, peek
+from mistral_cli.tune.tables import table_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
+    from typing import BinaryIO
 
-LONGEST_CELL = 2**24
-"""Characters of one cell of a CSV file; Python's own limit is 128 kB, less than a book's chapter."""
+LARGEST_LIST = 2**29
+"""Bytes of a JSON list, which is read at once; lines of JSON have no such limit."""
+LONGEST_PARAGRAPH = 2**25
+"""Characters."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,11 +39,11 @@ class Row:
 
 
 def read_rows(path: Path) -> Iterator[Row]:
-    """Yield the rows of a file: .jsonl, .json, .csv, .tsv; any other is plain text, one row a paragraph.
+    """Yield the rows of a file: .jsonl, .json, .csv, .tsv; of .txt and .md, one row a paragraph; others by content.
 
     Raises:
         ModelNotFoundError: no such file.
-        UsageError: a folder; a .json file that holds no list; a CSV file without a line of names.
+        UsageError: a folder; no text in UTF-8; a list that is none; a CSV file without a line of names.
         MistralError: it cannot be read.
     """
     if not path.exists():
@@ -46,32 +51,71 @@ def read_rows(path: Path) -> Iterator[Row]:
     if path.is_dir():
         raise UsageError(f"{path} is a folder, but the data is one file.", "Name the file in it.")
     try:
-        yield from READERS.get(path.suffix.lower(), _paragraphs)(path)
+        with path.open("rb") as file:
+            yield from read_stream(file, str(path), path.suffix.lower())
     except OSError as error:
         raise MistralError(f"{path} cannot be read: {error.strerror}.", "Check the file and its rights.") from error
 
 
-def _json_lines(path: Path) -> Iterator[Row]:
-    with path.open("rb") as file:
-        for number, line in enumerate(file, 1):
-            text = line.decode("utf-8-sig" if number == 1 else "utf-8", errors="replace")
-            if not text.strip():
-                continue
-            try:
-                yield _row(number, json.loads(text))
-            except (ValueError, RecursionError) as error:
-                yield Row(number=number, error=f"no JSON: {error}")
+def read_stream(file: BinaryIO, name: str, ending: str = "") -> Iterator[Row]:
+    """Yield the rows of an open file, or a pipe.
+
+    Args:
+        file: buffered, from its beginning.
+        name: what it is called in errors.
+        ending: of its name; what ``READERS`` does not know is read as it looks: JSON, or plain text.
+
+    Raises:
+        UsageError, OSError: as ``read_rows``.
+    """
+    begin = peek(file)
+    check_encoding(begin, name)
+    return READERS.get(ending, _by_content)(file, name)
 
 
-def _json_list(path: Path) -> Iterator[Row]:
+def _by_content(file: BinaryIO, name: str) -> Iterator[Row]:
+    begin = peek(file).lstrip()[:1]
+    return {b"{": _json_lines, b"[": _json_list}.get(begin, _paragraphs)(file, name)
+
+
+def _json(file: BinaryIO, name: str) -> Iterator[Row]:
+    """Read a .json file, which may hold lines, too: data sets are often called so."""
+    first, line_end, _ = peek(file).lstrip().partition(b"\n")
+    has_object = first.startswith(b"{") and first.rstrip().endswith(b"}") and line_end
+    return _json_lines(file, name) if has_object else _json_list(file, name)
+
+
+def _json_lines(file: BinaryIO, _: str) -> Iterator[Row]:
+    for number, line in Lines(file):
+        text, error = decode(line)
+        if error:
+            yield Row(number=number, error=error)
+        elif text.strip():
+            yield _parsed(number, text)
+
+
+def _parsed(number: int, text: str) -> Row:
     try:
-        data = json.loads(path.read_bytes().decode("utf-8-sig", errors="replace"))
+        return _row(number, json.loads(text))
     except (ValueError, RecursionError) as error:
-        raise UsageError(f"{path} holds no JSON: {error}.", "Lines of JSON want the ending .jsonl.") from error
-    if not isinstance(data, list):
-        raise UsageError(f"{path} holds no list of rows.", "Write one JSON object a line into a .jsonl file.")
-    for number, entry in enumerate(data, 1):
+        return Row(number=number, error=f"no JSON: {error}")
+
+
+def _json_list(file: BinaryIO, name: str) -> Iterator[Row]:
+    data = file.read(LARGEST_LIST + 1)
+    if len(data) > LARGEST_LIST:
+        raise UsageError(f"{name} holds more than {LARGEST_LIST:,} bytes in one list.", _AS_LINES)
+    try:
+        entries = json.loads(data.decode("utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{name} holds no JSON: {error}.", "Lines of JSON want the ending .jsonl.") from error
+    if not isinstance(entries, list):
+        raise UsageError(f"{name} holds no list of rows.", _AS_LINES)
+    for number, entry in enumerate(entries, 1):
         yield _row(number, entry)
+
+
+_AS_LINES = "Write one JSON object a line into a .jsonl file."
 
 
 def _row(number: int, entry: object) -> Row:
@@ -80,63 +124,51 @@ def _row(number: int, entry: object) -> Row:
     return Row(number=number, columns=entry)
 
 
-def _table(path: Path, delimiter: str) -> Iterator[Row]:
-    csv.field_size_limit(LONGEST_CELL)
-    with io.TextIOWrapper(path.open("rb"), encoding="utf-8-sig", errors="replace", newline="") as file:
-        reader = csv.reader(file, delimiter=delimiter, strict=True)
-        names = next(reader, None)
-        if not names or not any(name.strip() for name in names):
-            raise UsageError(f"{path} has no first line with the names of its columns.", "Add one: prompt,completion")
-        begins = reader.line_num + 1
-        while True:
-            try:
-                cells = next(reader)
-            except StopIteration:
-                return
-            except csv.Error as error:
-                yield Row(number=begins, error=f"no CSV: {error}")
-                begins = reader.line_num + 1
-                continue
-            if cells:
-                yield _cells(begins, names, cells)
-            begins = reader.line_num + 1
+def _table(file: BinaryIO, name: str, delimiters: str) -> Iterator[Row]:
+    with closing(table_rows(file, name, delimiters)) as rows:
+        for number, cells in rows:
+            yield Row(number=number, error=cells) if isinstance(cells, str) else Row(number=number, columns=cells)
 
 
-def _cells(number: int, names: list[str], cells: list[str]) -> Row:
-    if len(cells) != len(names):
-        return Row(number=number, error=f"{len(cells)} cells where there are {len(names)} columns")
-    return Row(number=number, columns={name.strip(): cell for name, cell in zip(names, cells, strict=True)})
+def _commas(file: BinaryIO, name: str) -> Iterator[Row]:
+    return _table(file, name, ",;\t")  # spreadsheets write semicolons where the comma is for decimals
 
 
-def _commas(path: Path) -> Iterator[Row]:
-    return _table(path, ",")
+def _tabs(file: BinaryIO, name: str) -> Iterator[Row]:
+    return _table(file, name, "\t")
 
 
-def _tabs(path: Path) -> Iterator[Row]:
-    return _table(path, "\t")
-
-
-def _paragraphs(path: Path) -> Iterator[Row]:
+def _paragraphs(file: BinaryIO, _: str) -> Iterator[Row]:
     """Yield what stands between blank lines."""
     held: list[str] = []
-    begins = 0
-    with io.TextIOWrapper(path.open("rb"), encoding="utf-8-sig", errors="replace") as file:
-        for number, line in enumerate(file, 1):
-            if line.strip():
-                begins = begins if held else number
-                held.append(line)
-            elif held:
-                yield Row(number=begins, columns={"text": "".join(held).rstrip("\n")})
-                held = []
-    if held:
+    begins, size, wrong = 1, 0, ""
+    for number, line in Lines(file):
+        text, error = decode(line)
+        if not (text.strip() or error):
+            yield from _paragraph(begins, held, wrong)
+            held, size, wrong = [], 0, ""
+            continue
+        begins = begins if held or wrong else number
+        size += len(text)
+        wrong = wrong or error or ("" if size <= LONGEST_PARAGRAPH else f"more than {LONGEST_PARAGRAPH:,} characters")
+        held = [] if wrong else [*held, text]
+    yield from _paragraph(begins, held, wrong)
+
+
+def _paragraph(begins: int, held: list[str], wrong: str) -> Iterator[Row]:
+    if wrong:
+        yield Row(number=begins, error=wrong)
+    elif held:
         yield Row(number=begins, columns={"text": "".join(held).rstrip("\n")})
 
 
-READERS: Mapping[str, Callable[[Path], Iterator[Row]]] = {
+READERS: Mapping[str, Callable[[BinaryIO, str], Iterator[Row]]] = {
     ".jsonl": _json_lines,
     ".ndjson": _json_lines,
-    ".json": _json_list,
+    ".json": _json,
     ".csv": _commas,
     ".tsv": _tabs,
+    ".txt": _paragraphs,
+    ".md": _paragraphs,
 }
 """Ending of a file's name -> how its rows are read."""
