@@ -126,7 +126,7 @@ def test_a_line_beyond_all_bounds_is_passed_over_in_bounded_memory(
     path = tmp_path / name
     with path.open("wb") as file:
         file.write(begin.encode())
-        file.seek(3 * LONGEST_LINE, os.SEEK_CUR)  # a hole: NULs that take no room on the disk
+        file.seek(4 * LONGEST_LINE, os.SEEK_CUR)  # a hole: NULs that take no room on the disk
         file.write((end + '\n\n{"text": "b"}\n').encode())
     tracemalloc.start()
     first, second = read_rows(path)
@@ -134,7 +134,7 @@ def test_a_line_beyond_all_bounds_is_passed_over_in_bounded_memory(
     tracemalloc.stop()
     assert "longer than 33,554,432 bytes" in first.error
     assert second.columns is not None
-    assert peak < 2 * LONGEST_LINE
+    assert peak < 2.5 * LONGEST_LINE
 
 
 def test_a_paragraph_beyond_all_bounds_is_told(tmp_path: Path) -> None:
