@@ -10,7 +10,7 @@ from command_line import mistral
 from safetensors.torch import load_file
 
 from foreign_checkpoint import edit_json, write_foreign
-from mistral_cli.commands.show import _set
+from mistral_cli.ui.columns import labelled
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -67,9 +67,9 @@ def test_packed_weights_are_not_counted_as_parameters(
 
 def test_a_line_wider_than_the_terminal_goes_on_under_its_text() -> None:
     rows = [("path", "a b"), ("architecture", "LlamaForCausalLM, which transformers computes")]
-    assert list(_set(rows, 40)) == [
+    assert list(labelled(rows, 40)) == [
         "path          a b",
         "architecture  LlamaForCausalLM, which",
         "              transformers computes",
     ]
-    assert list(_set(rows, None))[1].endswith("which transformers computes")
+    assert list(labelled(rows, None))[1].endswith("which transformers computes")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated
@@ -26,6 +25,7 @@ from mistral_cli.commands.show_tree import build_tree, draw
 from mistral_cli.commands.sizes import size
 from mistral_cli.commands.start import start
 from mistral_cli.errors import UsageError
+from mistral_cli.ui.columns import labelled
 from mistral_cli.ui.console import Console
 
 
@@ -82,19 +82,7 @@ def _show_adapter(folder: Path, on: str | None, console: Console, *, as_object: 
 
 
 def _print(rows: list[tuple[str, str]], console: Console) -> None:
-    console.line("\n".join(_set(rows, console.out.columns if console.out.is_terminal else None)))
-
-
-def _set(rows: list[tuple[str, str]], columns: int | None) -> Iterator[str]:
-    """Yield the lines, label before text; words that ``columns`` are too few for go on under the text."""
-    width = max(len(label) for label, _ in rows)
-    for label, text in rows:
-        line = f"{label:{width}}  {text}".rstrip()
-        if columns is None or columns < 2 * width or len(line) <= columns or " " not in text:
-            yield line  # a path stays whole, so that it can be copied
-        else:
-            indent = " " * (width + 2)
-            yield from textwrap.wrap(line, columns, subsequent_indent=indent, break_on_hyphens=False)
+    console.line("\n".join(labelled(rows, console.out.columns if console.out.is_terminal else None)))
 
 
 def _read(name: str, path: Path) -> tuple[Mapping[str, tuple[int, ...]], list[tuple[str, str]], Mapping[str, object]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING
 
 from mistral_cli.ui.wrap import cells, wrapped
@@ -36,3 +37,19 @@ def _filled(row: Sequence[str], widths: Sequence[int]) -> Iterator[str]:
     for cell, width in zip(row, widths, strict=True):
         if width:
             yield cell + " " * (width - cells(cell))
+
+
+def labelled(rows: Sequence[tuple[str, str]], columns: int | None) -> Iterator[str]:
+    """Yield the lines of labels and their texts; words that ``columns`` are too few for go on under the text.
+
+    Args:
+        rows: label and text of each; a text without a space, as a path, stays whole, so that it can be copied.
+        columns: cells of a terminal's line; None: a pipe, where every line is as wide as it must be.
+    """
+    width = max(len(label) for label, _ in rows)
+    for label, text in rows:
+        line = f"{label:{width}}  {text}".rstrip()
+        if columns is None or columns < 2 * width or len(line) <= columns or " " not in text:
+            yield line
+        else:
+            yield from textwrap.wrap(line, columns, subsequent_indent=" " * (width + 2), break_on_hyphens=False)
