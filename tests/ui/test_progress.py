@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
 from fakes import fake_console
-from mistral_cli.ui.progress import ByteBar
+from mistral_cli.ui.progress import ByteBar, StepBar, time_left
 
 GB = 10**9
 
@@ -67,3 +69,50 @@ def test_small_things_are_told_in_megabytes() -> None:
     clock.now += 1
     bar.update(5_000_000, 20_000_000)
     assert "5.0 of 20.0 MB" in console.err.file.text
+
+
+FACTS = ("loss 1.234", "3 min left", "512 tok/s", "lr 2.0e-04")
+
+
+def steps_shown(*steps: int, total: int = 100, terminal: bool = True, columns: int = 100) -> str:
+    console = fake_console(terminal=terminal, columns=columns)
+    bar = StepBar(console=console, label="Training")
+    for step in steps:
+        bar.update(step, total, FACTS)
+    return console.err.file.text.removeprefix("\r\x1b[K")
+
+
+def test_a_step_tells_where_it_is_and_all_facts() -> None:
+    shown = steps_shown(50)
+    assert shown == "Training  ━━━━━━━━━━━━━━━───────────────  50/100  loss 1.234  3 min left  512 tok/s  lr 2.0e-04"
+
+
+@pytest.mark.parametrize(
+    ("columns", "shown"),
+    [
+        (60, "Training  ━━━───  50/100  loss 1.234  3 min left  512 tok/s"),
+        (42, "50/100  loss 1.234  3 min left  512 tok/s"),
+        (40, "━━━────  50/100  loss 1.234  3 min left"),
+        (20, "50/100  loss 1.234"),
+    ],
+)
+def test_a_narrow_terminal_shows_the_facts_that_are_wanted_most(columns: int, shown: str) -> None:
+    assert steps_shown(50, columns=columns) == shown
+
+
+def test_a_log_has_some_twenty_lines_however_many_steps_there_are() -> None:
+    lines = steps_shown(*range(1, 1001), total=1000, terminal=False).splitlines()
+    assert len(lines) == 21
+    assert lines[0] == "Training 1/1,000  loss 1.234  3 min left  512 tok/s  lr 2.0e-04"
+    assert lines[-1].startswith("Training 1,000/1,000")
+
+
+def test_each_of_a_few_steps_has_its_line() -> None:
+    assert len(steps_shown(1, 2, 3, total=3, terminal=False).splitlines()) == 3
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0, "0 s"), (89, "89 s"), (95, "2 min"), (5000, "83 min"), (5400, "1 h 30 min")]
+)
+def test_times_are_told_in_the_unit_people_would_take(seconds: float, text: str) -> None:
+    assert time_left(seconds) == text
