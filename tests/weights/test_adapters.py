@@ -212,9 +212,9 @@ def _refused(model: Mistral, folder: Path, words: str) -> None:
         ({"r": 5}, "of rank 4 and 4, but adapter_config.json says 5"),
         ({"lora_alpha": "8"}, "the alpha 'lora_alpha'"),
         ({"target_modules": ["q_proj", "v_proj", "o_proj"]}, r"lacks model\.layers\.0\.self_attn\.o_proj"),
-        ({"target_modules": "(.*)*q"}, "repeats a repetition"),
-        ({"target_modules": "("}, "no regular expression"),
-        ({"rank_pattern": {"(a+)+b": 3}}, "repeats a repetition"),
+        ({"target_modules": ["q_proj"]}, r"adapts model\.layers\.0\.self_attn\.v_proj.* does not say so"),
+        ({"exclude_modules": ["1.self_attn.q_proj"]}, r"adapts model\.layers\.1\.self_attn\.q_proj, but"),
+        ({"target_modules": ".*q_proj", "layers_to_transform": [1]}, "layers_to_transform is .*regular expression"),
     ],
 )
 def test_what_is_not_plain_lora_is_refused_by_name(
@@ -260,6 +260,25 @@ def test_half_of_a_pair_is_refused(adapter: tuple[Mistral, Path]) -> None:
     del tensors[next(name for name in tensors if "lora_B" in name)]
     save_file(tensors, folder / "adapter_model.safetensors")
     _refused(model, folder, "one matrix of two")
+
+
+def test_a_matrix_under_two_names_is_refused(adapter: tuple[Mistral, Path]) -> None:
+    model, folder = adapter
+    tensors = load_file(folder / "adapter_model.safetensors")
+    name = next(name for name in tensors if "lora_B" in name)
+    save_file(
+        {**tensors, name.replace("lora_B", "lora_B.default"): tensors[name].clone()},
+        folder / "adapter_model.safetensors",
+    )
+    _refused(model, folder, "holds the matrix B of .* twice")
+
+
+def test_a_number_that_the_models_type_cannot_hold_is_refused(adapter: tuple[Mistral, Path]) -> None:
+    model, folder = adapter
+    tensors = load_file(folder / "adapter_model.safetensors")
+    next(iter(tensors.values()))[0, 0] = 1e6
+    save_file(tensors, folder / "adapter_model.safetensors")
+    _refused(model.half(), folder, r"too large for torch\.float16")
 
 
 def test_a_truncated_file_is_refused(adapter: tuple[Mistral, Path]) -> None:

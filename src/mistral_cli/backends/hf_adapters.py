@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -18,11 +19,12 @@ from mistral_cli.weights.adapters.pairs import read_pairs
 from mistral_cli.weights.adapters.places import adapter_folder, adapter_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from mistral_cli.backends.hf_engine import HfEngine
     from mistral_cli.weights.adapters.files import AdapterFiles
+    from mistral_cli.weights.adapters.pairs import LoraPair
 
 
 class HfAdapters:
@@ -60,12 +62,13 @@ class HfAdapters:
         found = adapter_folder(str(folder)).absolute()
         files = find_adapter(found)
         _check_fits(self._engine.model, files)
-        read_pairs(files, torch.float32, torch.device("cpu"))  # refuses NaN
+        pairs = read_pairs(files, torch.float32, torch.device("cpu"))
         name = name or free_name(adapter_name(found), str(found), self.attached)
         if name in self._infos:
             self._take_off(name)
         self._keys[name] = f"adapter{next(self._numbers)}"
-        self._put_on(found, self._keys[name])
+        self._put_on(files, self._keys[name])
+        _fill(self._wrapped, self._keys[name], pairs)
         self._infos[name] = AdapterInfo(
             name=name,
             path=str(found),
@@ -94,15 +97,18 @@ class HfAdapters:
                 self._take_off(gone)
         self._say_changed()
 
-    def _put_on(self, folder: Path, key: str) -> None:
+    def _put_on(self, files: AdapterFiles, key: str) -> None:
         from peft import PeftModel  # noqa: PLC0415 (it may be absent)
 
-        options = {"adapter_name": key, "autocast_adapter_dtype": False}
+        options, config = {"autocast_adapter_dtype": False}, _plain_config(files)
         with quiet():
             if self._wrapped is None:
-                self._wrapped = PeftModel.from_pretrained(self._engine.model, folder, **options)
+                self._wrapped = PeftModel.from_pretrained(
+                    self._engine.model, files.folder, adapter_name=key, config=config, **options
+                )
             else:
-                self._wrapped.load_adapter(folder, **options)
+                self._wrapped.add_adapter(key, config, **options)
+                self._wrapped.load_adapter(files.folder, key, **options)
 
     def _take_off(self, name: str) -> None:
         del self._infos[name]
@@ -124,14 +130,42 @@ class HfAdapters:
         self._changed(self.attached)
 
 
+def _plain_config(files: AdapterFiles) -> Any:
+    """Return what we know of an adapter as peft's config: each layer by its name, and nothing else of a stranger's."""
+    from peft import LoraConfig  # noqa: PLC0415 (it may be absent)
+
+    said = files.config
+    return LoraConfig(
+        task_type="CAUSAL_LM",
+        inference_mode=True,
+        r=said.rank,
+        lora_alpha=said.alpha,
+        use_rslora=said.rslora,
+        target_modules=list(files.layers),
+        rank_pattern={re.escape(name): said.rank_of(name) for name in files.layers},
+        alpha_pattern={re.escape(name): said.alpha_of(name) for name in files.layers},
+    )
+
+
+def _fill(wrapped: Any, key: str, pairs: Mapping[str, LoraPair]) -> None:
+    """Give each layer its matrices: peft passes over those that are named otherwise than it names them."""
+    for name, pair in pairs.items():
+        layer = wrapped.base_model.model.get_submodule(name)
+        for matrix, value in ((layer.lora_A[key].weight, pair.down), (layer.lora_B[key].weight, pair.up)):
+            if matrix.device.type != "meta":  # on the disk: accelerate brings it
+                matrix.data.copy_(value)
+
+
 def _check_fits(model: Any, files: AdapterFiles) -> None:
-    """Refuse an adapter whose matrices have no layer of their shape in the model."""
+    """Refuse an adapter whose matrices have no linear layer of their shape in the model."""
     layers = dict(model.named_modules())
     for name, (down, up) in files.layers.items():
         layer = layers.get(name)
-        if layer is None:
-            raise CheckpointError(f"{up.file} adapts {name:.120}, which this model does not have.", _HINT)
         shape = (getattr(layer, "out_features", None), getattr(layer, "in_features", None))
+        if layer is None or None in shape:
+            what = "linear layer" if layer is None else f"linear layer but {type(layer).__name__}"
+            message = f"{up.file} adapts {name:.120}, which is no {what} in transformers' model."
+            raise CheckpointError(message, _FUSED if ".experts" in name or name.endswith("gate") else _HINT)
         if shape != (up.shape[0], down.shape[1]):
             theirs, ours = f"{up.shape[0]} × {down.shape[1]}", f"{shape[0]} × {shape[1]}"
             message = f"{up.file} is for another model: {name:.120} is {theirs} there, {ours} here."
@@ -139,3 +173,4 @@ def _check_fits(model: Any, files: AdapterFiles) -> None:
 
 
 _HINT = "Use the model it was made for."
+_FUSED = "transformers holds experts and their router in other forms. Our own engine takes both: --backend native."

@@ -21,6 +21,8 @@ _PREFIX = "base_model.model."
 _NAME = re.compile(r"(?P<module>.+)\.lora_(?P<side>[AB])(\.default)?\.weight")
 _STORED = frozenset({"BF16", "F16", "F32", "F64"})
 """Types that weights may have, as safetensors calls them."""
+_LONGEST = 300
+"""Characters of a layer's name."""
 _NEVER = "which can run code when it is opened, so it is never read"
 
 
@@ -56,6 +58,7 @@ def find_adapter(folder: Path) -> AdapterFiles:
     if not (path.exists() or path.is_symlink()):
         raise _no_weights(folder)
     layers = _paired(path, read_header(path))
+    _check_named(path, config, layers)
     for module, (down, up) in layers.items():
         _check_pair(config, module, down, up)
     return AdapterFiles(folder=folder, config=config, layers=layers)
@@ -78,7 +81,7 @@ def match_adapter(files: AdapterFiles, args: ModelArgs) -> None:
             message = f"{files.folder / WEIGHTS} is for another model: {name} is {theirs} there, {ours} here."
             raise CheckpointError(message, _made_for(files))
     missing = [name for name in shapes if name not in files.layers and files.config.targets_module(name)]
-    if missing and files.config.targets != "all-linear":
+    if missing and not files.config.is_for_all:
         message = f"{files.folder / WEIGHTS} lacks {_some(missing)}, which {CONFIG} says it adapts."
         raise CheckpointError(message, "Fetch or train the adapter again.")
 
@@ -96,16 +99,29 @@ def _paired(path: Path, tensors: Mapping[str, TensorInfo]) -> dict[str, tuple[Te
     sides: dict[str, dict[str, TensorInfo]] = {}
     for name, tensor in tensors.items():
         match = _NAME.fullmatch(name)
-        if match is None or tensor.dtype not in _STORED or len(tensor.shape) != 2:
+        is_named = match is not None and len(name) <= _LONGEST
+        if match is None or not is_named or tensor.dtype not in _STORED or len(tensor.shape) != 2:
             what = f"{name!r:.120} ({tensor.dtype}, {len(tensor.shape)} axes)"
             raise CheckpointError(f"{path} holds {what}, no matrix of plain LoRA.", "Use an adapter of plain LoRA.")
-        sides.setdefault(match["module"].removeprefix(_PREFIX), {})[match["side"]] = tensor
+        module, side = match["module"].removeprefix(_PREFIX), match["side"]
+        if side in sides.setdefault(module, {}):
+            message = f"{path} holds the matrix {side} of {module:.120} twice, under two names."
+            raise CheckpointError(message, "Fetch or train the adapter again.")
+        sides[module][side] = tensor
     if not sides:
         raise CheckpointError(f"{path} holds no tensors.", "Fetch or train the adapter again.")
     halves = [module for module, pair in sides.items() if len(pair) < 2]
     if halves:
         raise CheckpointError(f"{path} has one matrix of two for {_some(halves)}.", "Fetch or train it again.")
     return {module: (pair["A"], pair["B"]) for module, pair in sides.items()}
+
+
+def _check_named(path: Path, config: LoraConfig, layers: Iterable[str]) -> None:
+    """Refuse matrices that the config gives no layer: PEFT leaves them out without a word, and we would not."""
+    strange = [] if config.targets in ("", ()) else [name for name in layers if not config.targets_module(name)]
+    if strange and not config.is_for_all:
+        message = f"{path} adapts {_some(strange)}, but {CONFIG} does not say so."
+        raise CheckpointError(message, "Fetch or train the adapter again: they do not belong together.")
 
 
 def _check_pair(config: LoraConfig, module: str, down: TensorInfo, up: TensorInfo) -> None:

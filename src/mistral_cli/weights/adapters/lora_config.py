@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mistral_cli.errors import CheckpointError, ModelNotFoundError
+from mistral_cli.weights.adapters.patterns import expression, matches, matches_end
 from mistral_cli.weights.config_fields import ConfigFields
 from mistral_cli.weights.json_file import check_is_file
 
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 LARGEST_RANK = 4096
+LONGEST_NAME = 1000
+"""Characters of a base's name; what is longer names nothing."""
+ALL_LINEAR = "all-linear"
+"""PEFT's word for every linear layer but the head, as a target; once it is saved, their names stand there."""
 
 _PLAIN_STARTS = (None, True, False, "gaussian", "eva", "orthogonal")
 """Values of ``init_lora_weights`` that leave the base's weights alone; the others change them as training begins."""
@@ -57,7 +62,6 @@ _HARMLESS = frozenset(
 )
 """Keys that are computed with, or that change nothing once the adapter is trained."""
 
-_NESTED_REPEAT = re.compile(r"\([^()]*[+*}][^()]*\)[+*{]")
 _HINT = "Use an adapter of plain LoRA, or merge it into its base with peft first."
 _AGAIN = "Save the adapter again with peft."
 
@@ -80,19 +84,30 @@ class LoraConfig:
     base: str | None = None
     """The model it was trained on, as its trainer called it."""
 
+    @property
+    def is_for_all(self) -> bool:
+        """Whether the targets are every linear layer there is, without their names."""
+        return isinstance(self.targets, str) and self.targets.lower() == ALL_LINEAR
+
     def rank_of(self, module: str) -> int:
         """Return the rank of the adapter on ``module``, a whole dotted name."""
         return int(_by_pattern(self.rank_pattern, module, self.rank))
 
+    def alpha_of(self, module: str) -> float:
+        """Return the alpha of the adapter on ``module``."""
+        return _by_pattern(self.alpha_pattern, module, self.alpha)
+
     def scaling(self, module: str) -> float:
         """Return what the product of ``module``'s two matrices is multiplied with."""
         rank = self.rank_of(module)
-        return _by_pattern(self.alpha_pattern, module, self.alpha) / (math.sqrt(rank) if self.rslora else rank)
+        return self.alpha_of(module) / (math.sqrt(rank) if self.rslora else rank)
 
     def targets_module(self, module: str) -> bool:
         """Tell whether PEFT would put an adapter on ``module`` (``check_target_module_exists``)."""
         if _matches(self.excluded, module):
             return False
+        if self.is_for_all:
+            return module.rpartition(".")[2] != "lm_head"
         if isinstance(self.targets, str) or module in self.targets or self.layers is None:
             return _matches(self.targets, module)
         index = re.match(r".*?\.[^.]*\.(\d+)\.", module)
@@ -171,6 +186,8 @@ def _layers(fields: ConfigFields) -> tuple[int, ...] | None:
     value = fields.get("layers_to_transform")
     if value is None or value == []:
         return None
+    if isinstance(fields.get("target_modules"), str):
+        raise fields.wrong("layers_to_transform", "absent where target_modules is a regular expression")
     listed = value if isinstance(value, list) else [value]
     if not all(isinstance(layer, int) and not isinstance(layer, bool) for layer in listed):
         raise fields.wrong("layers_to_transform", "a list of whole numbers")
@@ -186,26 +203,24 @@ def _patterns(fields: ConfigFields, key: str) -> list[tuple[str, object]]:
 
 
 def _checked(path: Path, pattern: str) -> str:
-    """Return a regular expression of a stranger; one that could run for years is refused, as is one that is none."""
+    """Return a stranger's regular expression; what is none, or cannot be matched in bounded time, is refused."""
     try:
-        re.compile(pattern)
-    except (re.error, RecursionError, OverflowError) as error:
-        raise CheckpointError(f"{path} has {pattern!r:.60}, no regular expression: {error}.", _AGAIN) from error
-    if len(pattern) > 500 or _NESTED_REPEAT.search(pattern):
-        raise CheckpointError(f"{path} has {pattern!r:.60}, which repeats a repetition.", "List the names instead.")
+        expression(pattern)
+    except ValueError as error:
+        raise CheckpointError(f"{path} has {pattern!r:.60}, but {error}.", "List the names instead.") from error
     return pattern
 
 
 def _matches(names: tuple[str, ...] | str, module: str) -> bool:
     if isinstance(names, str):
-        return bool(names) and re.fullmatch(names, module) is not None
+        return bool(names) and matches(names, module)
     return module in names or any(module.endswith(f".{name}") for name in names)
 
 
 def _by_pattern(patterns: tuple[tuple[str, float], ...], module: str, usual: float) -> float:
     """Return the value of the first pattern that ends ``module`` as PEFT sees it (``get_pattern_key``)."""
-    return next((value for key, value in patterns if re.match(rf"(.*\.)?({key})$", module)), usual)
+    return next((value for key, value in patterns if matches_end(key, module)), usual)
 
 
 def _base(value: object) -> str | None:
-    return value if isinstance(value, str) and value else None
+    return value if isinstance(value, str) and 0 < len(value) <= LONGEST_NAME else None

@@ -40,5 +40,8 @@ def read_pairs(files: AdapterFiles, dtype: torch.dtype, device: torch.device) ->
         if not (down.isfinite().all() and up.isfinite().all()):
             raise CheckpointError(f"{files.folder / WEIGHTS} holds NaN or infinity in {module}.", "Train it again.")
         down, up = (matrix.to(device, dtype, copy=True) for matrix in (down, up))
+        if not (down.isfinite().all() and up.isfinite().all()):
+            message = f"{files.folder / WEIGHTS} holds a number in {module} that is too large for {dtype}."
+            raise CheckpointError(message, "Take --dtype bfloat16.")
         pairs[module] = LoraPair(down=down, up=up, scaling=files.config.scaling(module))
     return pairs
