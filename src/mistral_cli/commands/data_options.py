@@ -47,3 +47,6 @@ StrictOption = Annotated[
     bool,
     switch("--strict", panel=DATA, text="The first row that cannot be used is an error; else they are counted."),
 ]
+YesOption = Annotated[
+    bool, switch("-y", "--yes", panel=DATA, text="Download a hub's data set without asking, however large it is.")
+]

@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mistral_cli.errors import UsageError
+from mistral_cli.ui.console import Console
+from mistral_cli.ui.stdin import Stdin
 
 if TYPE_CHECKING:
     from mistral_cli.tune.dataset import Reading
@@ -17,6 +20,8 @@ if TYPE_CHECKING:
 
 OPTIONAL = ("tools", "input", "system")
 """Columns that a row may have beside those of its format."""
+TOLD_EVERY = 1000
+"""Rows from one word on the screen to the next."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +35,7 @@ class DataFlags:
     subset: str | None = None
     split: str | None = None
     strict: bool = False
+    yes: bool = False
 
     def reading(self, *, loss: Loss, length: int) -> Reading:
         """Return how rows are to be understood.
@@ -49,13 +55,39 @@ class DataFlags:
             strict=self.strict,
         )
 
-    def rows(self, name: str) -> Iterator[Row]:
-        """Yield the rows of a file, as ``read_rows``."""
-        from pathlib import Path
+    def rows(self, name: str, console: Console | None = None) -> Iterator[Row]:
+        """Yield the rows of a file, of stdin (``-``), of a folder or of a hub's data set, telling how many were read.
 
+        Args:
+            name: as it was typed.
+            console: where it is told, and a person is asked whether something large is downloaded; None: nobody is.
+
+        Raises:
+            UsageError: --subset or --split where there is none; as ``read_rows`` and ``data_set_rows``.
+            ModelNotFoundError, NetworkError, MistralError: as those.
+        """
+        rows = self._rows(name, console)
+        return rows if console is None else _told(rows, console)
+
+    def _rows(self, name: str, console: Console | None) -> Iterator[Row]:
+        from mistral_cli.tune.data_sets import PACKED, data_set_rows, is_id
         from mistral_cli.tune.rows import read_rows
 
-        return read_rows(Path(name))
+        path = Path(name)
+        is_packed = path.suffix.lower() in PACKED and path.is_file()
+        if path.is_dir() or is_packed or (name != "-" and not path.exists() and is_id(name)):
+            return data_set_rows(name, self.subset, self.split, lambda size: self._agrees(name, size, console))
+        for flag, value in (("--subset", self.subset), ("--split", self.split)):
+            if value is not None:
+                raise UsageError(f"{flag} is given, but {name} is one file.", "Leave it out.")
+        return _stdin_rows(console) if name == "-" else read_rows(path)
+
+    def _agrees(self, name: str, size: int | None, console: Console | None) -> bool:
+        """Ask whether a data set is to be downloaded."""
+        much = f"{size / 1e9:.1f} GB" if size is not None else "nobody knows how many bytes"
+        if self.yes or console is None or not console.can_ask:
+            return self.yes
+        return console.ask(f"The data set {name} is {much}. Download it?")
 
     def _languages(self) -> Languages | None:
         from mistral_cli.tune.formats import Languages
@@ -83,6 +115,25 @@ class DataFlags:
         if strange is not None:
             raise UsageError(f"--map: no format has a column {strange!a:.60}.", f"There are: {', '.join(known)}.")
         return columns
+
+
+def _stdin_rows(console: Console | None) -> Iterator[Row]:
+    from mistral_cli.tune.rows import read_stream
+
+    stdin = Stdin.open()
+    if stdin.file is None:
+        raise UsageError("The data is `-`, stdin, but stdin is closed.", "Name a file.")
+    say = console.notice if console is not None else lambda _text: None
+    stdin.wait(lambda: say("Waiting for the data on stdin …"))
+    return read_stream(stdin.file, "stdin")
+
+
+def _told(rows: Iterator[Row], console: Console) -> Iterator[Row]:
+    for count, row in enumerate(rows, 1):
+        if not count % TOLD_EVERY:
+            console.status(f"{count:,} rows read …")
+        yield row
+    console.clear_status()
 
 
 def _pair(text: str) -> tuple[str, str]:

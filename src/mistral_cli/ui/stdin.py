@@ -54,6 +54,12 @@ class Stdin:
             data = self.file.read(INPUT_LIMIT + 1)
         return decode(_limited(data, "stdin"), "stdin", on_invalid)
 
+    def wait(self, on_waiting: Callable[[], None]) -> None:
+        """Return when something can be read, or all was; ``on_waiting`` is called if that takes two seconds."""
+        if self.file is not None:
+            with _patience(on_waiting):
+                self.file.peek(1)  # type: ignore[attr-defined]  # a buffered file has it
+
     def lines(
         self,
         on_waiting: Callable[[], None],
