@@ -63,7 +63,7 @@ def main() -> None:
     table = {name: errors(shape) for name, shape in SHAPES.items()}
     for name, row in table.items():
         told = "  ".join(f"{way} {value:.2%}" for way, value in row.items())
-        print(f"{name:10} ({'fine' if name in FINE else 'coarse'}): {told}", file=sys.stderr)
+        print(f"{name:10} ({'fine' if name in FINE else 'fine in the first layers'}): {told}", file=sys.stderr)
     print(json.dumps({name: {way: round(value, 6) for way, value in row.items()} for name, row in table.items()}))
 
 

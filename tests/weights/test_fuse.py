@@ -44,9 +44,15 @@ def test_a_fused_model_computes_what_the_model_computes(shape: str, kv: str) -> 
 
 
 def test_layers_whose_errors_weigh_most_compute_finely() -> None:
-    _, fused = pair()
-    fine = {name.split(".")[-1] for name, module in fused.named_modules() if getattr(module, "fine", False)}
-    assert fine == {"v_proj", "o_proj", "lm_head"}
+    _, fused = pair(replace(PLAIN, n_layers=9))
+    coarse = [
+        name.split(".")[2:]
+        for name, module in fused.named_modules()
+        if isinstance(module, PackedLinear) and not module.fine
+    ]
+    above_the_first_eighth = [str(layer) for layer in range(2, 9)]
+    assert sorted({layer for layer, *_ in coarse}) == above_the_first_eighth
+    assert {last for *_, last in coarse} == {"q_proj", "k_proj", "gate_proj", "up_proj", "down_proj"}
 
 
 @torch.inference_mode()
