@@ -1,8 +1,8 @@
 """What our integers cost a whole model: the error of its logits against float32 arithmetic on the same weights.
 
 The model has 7B's width and as many layers as are asked for; its weights are drawn from a normal distribution of
-standard deviation 0.02 and quantized to NF4. Beside ours stand the same weights as bfloat16 numbers, multiplied by torch
-in bfloat16. A random model makes more of an error with every layer, a trained one does not: the comparison counts.
+standard deviation 0.02 and quantized to NF4. Beside ours stand the same weights as bfloat16 numbers, multiplied by
+torch in bfloat16. A random model makes more of any error with every layer, so it is the comparison that counts.
 """
 
 from __future__ import annotations
