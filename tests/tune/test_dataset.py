@@ -43,6 +43,20 @@ def test_what_is_too_long_is_cut_and_counted(tokenizer: Tokenizer) -> None:
     data = make_dataset([long, hidden], tokenizer, Reading(length=20))
     assert (len(data.samples), data.cut, data.dropped) == (1, 2, 1)
     assert len(data.samples[0].ids) == 20
+    assert data.lengths == tuple(
+        len(sample.ids) for sample in make_dataset([long, hidden], tokenizer, Reading()).samples
+    )
+
+
+def test_a_long_text_is_divided_and_loses_nothing(tokenizer: Tokenizer) -> None:
+    story = [Row(number=7, columns={"text": "Once upon a time there was a word. " * 20})]
+    (whole,) = make_dataset(story, tokenizer, Reading()).samples
+    data = make_dataset(story, tokenizer, Reading(length=50))
+    assert (data.divided, data.cut, data.dropped, data.lengths) == (1, 0, 0, (len(whole.ids),))
+    assert {(sample.ids[0], sample.trained[0], sample.number) for sample in data.samples} == {(1, False, 7)}
+    assert (1, *(token for sample in data.samples for token in sample.ids[1:])) == whole.ids
+    assert max(len(sample.ids) for sample in data.samples) == 50
+    assert data.trained_tokens == whole.trained_tokens
 
 
 def test_a_row_of_no_kind_tells_its_columns_and_what_it_needs(tokenizer: Tokenizer) -> None:

@@ -82,6 +82,19 @@ def test_columns_of_other_names_are_mapped() -> None:
     assert made == Conversation(messages=turn("Q", "A"))
 
 
+@pytest.mark.parametrize("columns", [{"prompt": "X", "q": "Q", "a": "A"}, {"q": "Q", "prompt": "X", "a": "A"}])
+def test_a_column_that_is_mapped_comes_before_one_that_is_called_so(columns: dict[str, Any]) -> None:
+    made = build_example(
+        Row(number=1, columns=columns), FORMATS["completion"], {"prompt": "q", "completion": "a"}, None
+    )
+    assert made == Conversation(messages=turn("Q", "A"))
+
+
+def test_one_column_may_be_two_of_ours() -> None:
+    made = build_example(Row(number=1, columns={"a": "Hi"}), FORMATS["raw"], {"prompt": "a", "completion": "a"}, None)
+    assert made == Completion(prompt="Hi", completion="Hi")
+
+
 @pytest.mark.parametrize(
     ("columns", "name", "words"),
     [

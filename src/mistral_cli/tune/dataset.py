@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from mistral_cli.errors import MistralError, UsageError
-from mistral_cli.tune.formats import FORMATS, build_example, find_format, renamed
-from mistral_cli.tune.samples import make_samples, shortened
+from mistral_cli.tune.formats import FORMATS, Completion, build_example, find_format, renamed
+from mistral_cli.tune.samples import divided, make_samples, shortened
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -56,8 +56,12 @@ class Dataset:
     kinds: Mapping[str, int]
     """Name of a format -> how many rows were of it."""
     bad: tuple[BadRow, ...]
+    lengths: tuple[int, ...]
+    """Ids of every sample before anything was cut or divided."""
+    divided: int
+    """Plain texts that were longer than allowed, and became several samples."""
     cut: int
-    """Samples that were longer than allowed; what stands in ``samples`` of them is their beginning."""
+    """Other samples that were longer than allowed; what stands in ``samples`` of them is their beginning."""
     dropped: int
     """Samples of which nothing that is trained would have been left."""
 
@@ -100,24 +104,56 @@ def make_dataset(rows: Iterable[Row], tokenizer: Tokenizer, reading: Reading) ->
         UsageError: as ``read_examples``.
         MistralError: not one row could be used; the message tells the first reasons.
     """
-    samples: list[Sample] = []
-    bad: list[BadRow] = []
-    kinds: dict[str, int] = {}
-    count = cut = dropped = 0
+    made = _Made()
     for number, kind, example in read_examples(rows, reading):
-        count += 1
-        made = _encoded(tokenizer, example, reading, number)
-        if isinstance(made, BadRow):
-            bad.append(made)
+        made.rows += 1
+        encoded = _encoded(tokenizer, example, reading, number)
+        if isinstance(encoded, BadRow):
+            made.bad.append(encoded)
             continue
-        kinds[kind] = kinds.get(kind, 0) + 1
-        fitting = [shortened(sample, reading.length) for sample in made]
-        cut += sum(len(sample.ids) > reading.length for sample in made)
-        dropped += fitting.count(None)
-        samples += [sample for sample in fitting if sample is not None]
-    if not samples:
-        raise _nothing(count, bad, dropped, reading)
-    return Dataset(samples=tuple(samples), rows=count, kinds=kinds, bad=tuple(bad), cut=cut, dropped=dropped)
+        made.kinds[kind] = made.kinds.get(kind, 0) + 1
+        bos = tokenizer.bos_id if isinstance(example, Completion) and not example.prompt else None
+        for sample in encoded:
+            made.add(sample, reading.length, bos)
+    if not made.samples:
+        raise _nothing(made, reading)
+    return Dataset(
+        samples=tuple(made.samples),
+        rows=made.rows,
+        kinds=made.kinds,
+        bad=tuple(made.bad),
+        lengths=tuple(made.lengths),
+        divided=made.divided,
+        cut=made.cut,
+        dropped=made.dropped,
+    )
+
+
+@dataclass(slots=True)
+class _Made:
+    """A data set that grows; the fields are those of ``Dataset``."""
+
+    samples: list[Sample] = field(default_factory=list)
+    rows: int = 0
+    kinds: dict[str, int] = field(default_factory=dict)
+    bad: list[BadRow] = field(default_factory=list)
+    lengths: list[int] = field(default_factory=list)
+    divided: int = 0
+    cut: int = 0
+    dropped: int = 0
+
+    def add(self, sample: Sample, length: int, bos: int | None) -> None:
+        """Add a sample, of at most ``length`` ids when it is there; one of plain text says what id begins a text."""
+        self.lengths.append(len(sample.ids))
+        is_long = len(sample.ids) > length
+        if bos is not None:
+            self.divided += is_long
+            self.samples += divided(sample, length, bos)
+            return
+        self.cut += is_long
+        fitting = shortened(sample, length)
+        self.dropped += fitting is None
+        self.samples += [fitting] if fitting is not None else []
 
 
 def _encoded(tokenizer: Tokenizer, example: Example | BadRow, reading: Reading, number: int) -> list[Sample] | BadRow:
@@ -168,11 +204,11 @@ def _no_kind(row: Row) -> str:
     return f"it has the columns {names:.120}, but needs {known} (--map gives them other names)"
 
 
-def _nothing(count: int, bad: Sequence[BadRow], dropped: int, reading: Reading) -> MistralError:
-    if not count:
+def _nothing(made: _Made, reading: Reading) -> MistralError:
+    if not made.rows:
         return MistralError("The data holds no rows.", "Check the file.")
-    if bad:
-        told = "; ".join(f"row {row.number}: {row.reason}" for row in bad[:MOST_TOLD])
-        return MistralError(f"None of the {count:,} rows can be used: {told}", "See: mistral data check FILE")
-    what = f"All {dropped:,} samples have nothing to learn within --length {reading.length:,}"
+    if made.bad:
+        told = "; ".join(f"row {row.number}: {row.reason}" for row in made.bad[:MOST_TOLD])
+        return MistralError(f"None of the {made.rows:,} rows can be used: {told}", "See: mistral data check FILE")
+    what = f"All {made.dropped:,} samples have nothing to learn within --length {reading.length:,}"
     return MistralError(f"{what}.", "Raise --length.")

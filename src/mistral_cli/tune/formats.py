@@ -97,9 +97,9 @@ def build_example(row: Row, form: Format, columns: Mapping[str, str], languages:
 
 
 def renamed(values: Mapping[str, object], columns: Mapping[str, str]) -> dict[str, object]:
-    """Return ``values`` under our names of the columns."""
-    theirs = {own: name for name, own in columns.items()}
-    return {theirs.get(name, name): value for name, value in values.items()}
+    """Return ``values`` under our names of the columns; one that is mapped comes before one that is called so."""
+    taken = {name: values[theirs] for name, theirs in columns.items() if theirs in values}
+    return {name: value for name, value in values.items() if name not in columns.values()} | taken
 
 
 def find_format(values: Mapping[str, object], languages: Languages | None = None) -> Format | None:

@@ -107,3 +107,17 @@ def shortened(sample: Sample, length: int) -> Sample | None:
         return sample if any(sample.trained) else None
     cut = Sample(ids=sample.ids[:length], trained=sample.trained[:length], number=sample.number)
     return cut if any(cut.trained) else None
+
+
+def divided(sample: Sample, length: int, bos: int) -> list[Sample]:
+    """Return a plain text as samples of at most ``length`` ids that follow one another, each begun as the whole is.
+
+    No id is lost: what an answer's end is to a conversation, any place is to a text. ``bos`` is ``NO_TOKEN`` where no
+    id begins a text.
+    """
+    if len(sample.ids) <= length:
+        return [sample]
+    first = (bos,) if sample.ids[0] == bos else ()
+    step, rest = length - len(first), sample.ids[len(first) :]
+    pieces = [(*first, *rest[at : at + step]) for at in range(0, len(rest), step)]
+    return [Sample(ids=ids, trained=_all(len(ids)), number=sample.number) for ids in pieces]
