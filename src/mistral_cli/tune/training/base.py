@@ -1,0 +1,86 @@
+"""The model that an adapter is trained on, loaded for it, and the adapter put on by peft. Trains nothing itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from mistral_cli.backends import hf_model
+from mistral_cli.backends.hf_plan import Placement
+from mistral_cli.errors import CheckpointError, UsageError
+from mistral_cli.tune.recipe import ALL_LINEAR
+from mistral_cli.weights.files import HUGGINGFACE, find_files
+from mistral_cli.weights.formats import main_dtype
+from mistral_cli.weights.mapped_tensors import STORED
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from mistral_cli.tune.recipe import Recipe
+
+
+def load_base(folder: Path, recipe: Recipe, device: torch.device) -> Any:
+    """Return the model in ``folder``, frozen, on ``device``; quantized while it is read where the recipe says so.
+
+    A folder that bitsandbytes quantized to 4 bits is taken as it is.
+
+    Raises:
+        CheckpointError: it is damaged, in Mistral's own format, or quantized in a way that nothing is trained on.
+        OutOfMemoryError: no room.
+    """
+    if find_files(folder).format != HUGGINGFACE:
+        message = f"{folder} is in Mistral's own format, but training reads Hugging Face's."
+        raise CheckpointError(message, "Take the model's repository with files named model-*.safetensors.")
+    tensors, config = hf_model.check_files(folder), hf_model.read_config(folder)
+    done = hf_model.quantized_by(config)
+    if done not in (None, "nf4", "fp4"):
+        message = f"{folder} is quantized already ({done:.40}), and no adapter is trained on that."
+        raise CheckpointError(message, "Take the model as it was published, with --quantize nf4.")
+    placement = Placement(device_map={"": str(device)}, max_memory=None, context=0)
+    dtype = _dtype(main_dtype(tensors.values()), is_quantized=done is not None or recipe.quantize != "none")
+    return hf_model.load_model(folder, config, dtype=dtype, placement=placement, quantize=recipe.quantize)
+
+
+def _dtype(stored: str, *, is_quantized: bool) -> torch.dtype:
+    """Return what the base computes in: as it is stored, but for float16, whose gradients overflow."""
+    dtype = STORED.get(stored, torch.bfloat16)
+    return torch.bfloat16 if is_quantized or dtype == torch.float16 else dtype
+
+
+def put_adapter(model: Any, recipe: Recipe, base: str) -> Any:
+    """Return peft's model around ``model``: adapters in float32, all that is trained.
+
+    Raises:
+        UsageError: a target that this model has no layer for.
+    """
+    from peft import LoraConfig, get_peft_model  # noqa: PLC0415 (6 s, and it may be absent)
+
+    targets = recipe.target_modules
+    names = [name for name, _ in model.named_modules()]
+    missing = [one for one in targets if not any(name.endswith(f".{one}") for name in names)]
+    if targets != ALL_LINEAR and missing:
+        raise UsageError(f"--targets names {missing[0]}, which this model has no layer of.", "Take --targets q,k,v,o.")
+    config = LoraConfig(
+        r=recipe.rank,
+        lora_alpha=int(recipe.alpha) if recipe.alpha == int(recipe.alpha) else recipe.alpha,  # peft says it is an int
+        lora_dropout=recipe.dropout,
+        target_modules=targets if isinstance(targets, str) else list(targets),
+        task_type="CAUSAL_LM",
+        base_model_name_or_path=base,
+    )
+    wrapped = get_peft_model(model, config)
+    # get_peft_model writes where it was loaded from instead
+    wrapped.peft_config["default"].base_model_name_or_path = base
+    return wrapped
+
+
+def save_memory(model: Any) -> None:
+    """Let activations be computed again on the way back (Chen et al., arXiv:1604.06174) instead of kept."""
+    # transformers 5.23 renamed both
+    enable, options = next(
+        (getattr(model, f"{kind}_enable"), f"{kind}_kwargs")
+        for kind in ("activation_checkpointing", "gradient_checkpointing")
+        if hasattr(model, f"{kind}_enable")
+    )
+    enable(**{options: {"use_reentrant": False}})
