@@ -18,7 +18,7 @@ _mistral_flags_of() {
         perplexity) _mistral_offer --window --stride --limit -m --model --revision --chat-template --adapter --dtype --quantize --kv --device --threads -q --quiet --no-quiet --color --debug -h --help ;;
         quant-diff) _mistral_offer --a --b --lines --raw --window -n --max-tokens --limit -m --model --revision --chat-template --adapter --dtype --kv --device --threads -q --quiet --no-quiet --color --debug -h --help ;;
         quantize) _mistral_offer --to -o --output --force --revision --dtype --device --threads --json -q --quiet --no-quiet --color --debug -h --help ;;
-        merge) _mistral_offer -o --output --force --revision --dtype --threads --json -q --quiet --no-quiet --color --debug -h --help ;;
+        merge) _mistral_offer -o --output --force --quantize --revision --dtype --threads --json -q --quiet --no-quiet --color --debug -h --help ;;
         cache) _mistral_offer --json --color --debug -h --help ;;
         config) _mistral_offer --json --color --debug -h --help ;;
         completions) _mistral_offer --color --debug -h --help ;;
@@ -69,6 +69,8 @@ _mistral_kind_of() {
             kind='words md json' ;;
         'quantize --to')
             kind='words nf4 int8 int4' ;;
+        'merge --quantize')
+            kind='words nf4 int8' ;;
         *) kind='' ;;
     esac
 }

@@ -78,7 +78,7 @@ function __mistral_takes_value
             return 0
         case 'quantize --to' 'quantize -o' 'quantize --output' 'quantize --revision' 'quantize --dtype' 'quantize --device' 'quantize --threads' 'quantize --color'
             return 0
-        case 'merge -o' 'merge --output' 'merge --revision' 'merge --dtype' 'merge --threads' 'merge --color'
+        case 'merge -o' 'merge --output' 'merge --quantize' 'merge --revision' 'merge --dtype' 'merge --threads' 'merge --color'
             return 0
         case 'cache --color'
             return 0
@@ -222,6 +222,7 @@ complete -c mistral -n "__mistral_uses quantize" -l to -r -f -a 'nf4 int8 int4' 
 complete -c mistral -n "__mistral_uses quantize" -s o -l output -r -f -a '(__fish_complete_directories)' -d 'Write a folder that transformers reads, too'
 complete -c mistral -n "__mistral_uses quantize merge" -l force -d 'Replace the model in DIR'
 complete -c mistral -n "__mistral_uses merge" -s o -l output -r -f -a '(__fish_complete_directories)' -d 'The new model\'s folder'
+complete -c mistral -n "__mistral_uses merge" -l quantize -r -f -a 'nf4 int8' -d 'Quantize the merged weights, in a form that transformers reads, too'
 complete -c mistral -n "__mistral_at history -eq 0" -f -a 'list show search export remove path'
 complete -c mistral -n "__mistral_at history -ge 1" -f -k -a '(__mistral_names chats)'
 complete -c mistral -n "__mistral_at roles -eq 0" -f -a 'list show path'

@@ -410,6 +410,7 @@ _mistral-merge() {
         '(-o --output)-o+[The new model'\''s folder]:DIR:_path_files -/' \
         '(-o --output)--output=[The new model'\''s folder]:DIR:_path_files -/' \
         '--force[Replace the model in DIR]' \
+        '--quantize=[Quantize the merged weights, in a form that transformers reads, too]:nf4|int8:(nf4 int8)' \
         '--revision=[Branch, tag or commit of a hub id]:NAME: _mistral_hint NAME' \
         '--dtype=[Number format of the weights]:bfloat16|float16|float32|float64:(bfloat16 float16 float32 float64)' \
         '--threads=[CPU threads]:N: _mistral_hint N' \

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import resource
+import shutil
 import warnings
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -106,6 +108,62 @@ def test_a_quantized_model_is_refused_with_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="are quantized to nf4") as caught:
         merge(tmp_path / "small", [(str(adapter), 1)], tmp_path / "merged")
     assert "Name the model before that" in caught.value.hint
+
+
+@pytest.mark.parametrize("scheme", ["nf4", "int8"])
+@pytest.mark.parametrize("write", [write_huggingface, write_mistral], ids=["hugging face", "mistral's own"])
+def test_quantized_at_once_is_bit_for_bit_what_is_quantized_afterwards(
+    scheme: str, write: type(write_mistral), tmp_path: Path
+) -> None:
+    args = replace(DENSE, dim=64, head_dim=16, hidden_dim=128)
+    folder = write(tmp_path / "model", args, draw_weights(args, torch.bfloat16))
+    adapters = [(str(write_adapter(tmp_path / "one", args)), 2.0)]
+    merge(folder, adapters, tmp_path / "merged")
+    nbytes = export(tmp_path / "merged", tmp_path / "afterwards", scheme)
+    assert merge(folder, adapters, tmp_path / "at once", scheme=scheme).nbytes == nbytes
+    for name in ("model.safetensors", "config.json"):
+        assert (tmp_path / "at once" / name).read_bytes() == (tmp_path / "afterwards" / name).read_bytes()
+
+
+def test_what_bitsandbytes_has_no_form_for_is_refused(tmp_path: Path) -> None:
+    folder = write_huggingface(tmp_path / "model", SPARSE, draw_weights(SPARSE))
+    adapter = write_adapter(tmp_path / "one", SPARSE)
+    for scheme, said in (("int4", "no format for int4"), ("nf4", "no quantized form of a mixture of experts")):
+        with pytest.raises(UsageError, match=said):
+            merge(folder, [(str(adapter), 1)], tmp_path / "merged", scheme=scheme)
+    assert not (tmp_path / "merged").exists()
+
+
+@pytest.mark.parametrize("write", [write_huggingface, write_mistral], ids=["hugging face", "mistral's own"])
+@pytest.mark.parametrize("before", [None, "an older one"])
+def test_a_full_disk_ends_it_and_what_was_there_stays(
+    before: str | None, write: type(write_mistral), tmp_path: Path
+) -> None:
+    folder, target = write(tmp_path / "model", DENSE, draw_weights(DENSE)), tmp_path / "merged"
+    adapter = write_adapter(tmp_path / "one", DENSE)
+    if before:
+        target.mkdir()
+        (target / "config.json").write_text(before)
+    there = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
+    try:
+        with pytest.raises(MistralError, match=r"merged cannot be written: .*File too large") as caught:
+            merge(folder, [(str(adapter), 1)], target, force=True)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert (caught.value.exit_code, caught.value.hint) == (1, "Name another folder, or free some space.")
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == there
+    merge(folder, [(str(adapter), 1)], target, force=True)  # and then there is room
+
+
+def test_too_little_room_is_found_before_anything_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = write_huggingface(tmp_path / "model", DENSE, draw_weights(DENSE))
+    adapter = write_adapter(tmp_path / "one", DENSE)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: shutil._ntuple_diskusage(1000, 900, 100))
+    with pytest.raises(MistralError, match=r"bytes are needed in .*, but 100 are free"):
+        merge(folder, [(str(adapter), 1)], tmp_path / "merged")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model", "one"]
 
 
 def spoil(folder: Path, adapter: Path, target: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -27,6 +27,10 @@ def merge(
         typer.Option("-o", "--output", metavar="DIR", parser=str, help="The new model's folder.", show_default=False),
     ],
     force: Annotated[bool, typer.Option("--force", help="Replace the model in DIR.")] = False,
+    quantize: Annotated[
+        Literal["nf4", "int8"] | None,
+        typer.Option("--quantize", help="Quantize the merged weights, in a form that transformers reads, too."),
+    ] = None,
     revision: opt.RevisionOption = None,
     dtype: opt.DtypeOption = None,
     threads: opt.ThreadsOption = None,
@@ -35,7 +39,7 @@ def merge(
 ) -> None:
     """Put LoRA adapters into a model's weights for good, and print the new folder.
 
-    It is a model like any other, for `-m DIR`, for transformers and for `mistral quantize`; the old one stays as it is.
+    It is a model like any other, for `-m DIR` and for transformers, quantized if asked; the old one stays as it is.
     It is made tensor by tensor: memory need not hold the model.
     """
     from mistral_cli.commands.pull import find_or_offer
@@ -58,6 +62,7 @@ def merge(
         [(choice.path, choice.strength) for choice in choices],
         target,
         dtype=DTYPES[settings.dtype] if settings.dtype else None,
+        scheme=quantize,
         force=force,
         beside=beside_model(folder),
         progress=ByteBar(console=console, label=f"Merging {name}").update,
@@ -65,8 +70,8 @@ def merge(
     console.clear_status()
     seconds = time.monotonic() - begun
     if as_object:
-        facts = {"path": str(target), "layers": merged.layers, "bytes": merged.nbytes, "seconds": round(seconds, 2)}
-        console.json(facts)
+        facts = {"path": str(target), "layers": merged.layers, "quantization": quantize or "none"}
+        console.json({**facts, "bytes": merged.nbytes, "seconds": round(seconds, 2)})
     else:
         console.line(str(target))
     console.notice(f"{merged.layers:,} layers of {name} changed: {size(merged.nbytes)}, in {seconds:.0f} s.")

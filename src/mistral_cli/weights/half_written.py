@@ -28,7 +28,7 @@ def half_written(folder: Path) -> Iterator[tuple[int, Path]]:
     descriptor, name = tempfile.mkstemp(suffix=SUFFIX, prefix=".", dir=folder)
     path = Path(name)
     try:
-        _lock(descriptor)
+        lock(descriptor)
         yield descriptor, path
     finally:
         path.unlink(missing_ok=True)
@@ -81,15 +81,15 @@ def remove_left(path: Path) -> int:
     try:
         nbytes = os.fstat(descriptor).st_size
         if nbytes:  # an empty one is only about to be locked
-            _lock(descriptor)
+            lock(descriptor)
             path.unlink()
     finally:
         os.close(descriptor)
     return nbytes
 
 
-def _lock(descriptor: int) -> None:
-    """Say that this file has a living writer, as long as this process lives.
+def lock(descriptor: int) -> None:
+    """Say that this file or folder has a living writer, as long as this process lives.
 
     Raises:
         OSError: another process says so.

@@ -5,24 +5,31 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
 from typing import TYPE_CHECKING
 
 from safetensors import SafetensorError
 
 from mistral_cli.errors import CheckpointError, MistralError, UsageError
+from mistral_cli.weights.half_written import SUFFIX as PARTIAL
+from mistral_cli.weights.half_written import lock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+_OLD = ".old"
+"""How the name of a folder ends that makes room for a new one."""
+
 
 def check_target(source: Path, target: Path, *, force: bool) -> None:
-    """Refuse to write where something lies that must not go.
+    """Refuse to write where something lies that must not go; sweep up what killed processes left beside ``target``.
 
     Raises:
         UsageError: ``target`` is a file, the model itself, or holds something else than a model to be replaced.
     """
+    _sweep(target.absolute())
     if not target.exists():
         return
     if not target.is_dir():
@@ -50,10 +57,12 @@ def written_beside(target: Path) -> Iterator[Path]:
         MistralError: it cannot be written.
     """
     target = target.absolute()
-    temporary, old = (target.with_name(f".{target.name}.{os.getpid()}.{what}") for what in ("partial", "old"))
+    temporary, old = (target.with_name(f".{target.name}.{os.getpid()}{suffix}") for suffix in (PARTIAL, _OLD))
+    descriptor = None
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary.mkdir()
+        descriptor = _locked(temporary)
         yield temporary
         if target.exists():
             target.rename(old)
@@ -70,6 +79,57 @@ def written_beside(target: Path) -> Iterator[Path]:
             old.rename(target)
         for folder in (temporary, old):
             shutil.rmtree(folder, ignore_errors=True)
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def _locked(folder: Path) -> int | None:
+    """Say that this folder has a living writer, as long as this process lives; None where a system cannot.
+
+    Raises:
+        OSError: another process says so.
+    """
+    if not hasattr(os, "O_DIRECTORY"):
+        return None
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        lock(descriptor)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _sweep(target: Path) -> None:
+    """Remove what killed processes left half written beside ``target``; what they had put aside comes back."""
+    name = re.compile(rf"\.{re.escape(target.name)}\.\d+({re.escape(PARTIAL)}|{re.escape(_OLD)})")
+    try:
+        found = sorted(path for path in target.parent.iterdir() if name.fullmatch(path.name))
+    except OSError:  # no such folder yet
+        return
+    for partial in [path for path in found if path.suffix == PARTIAL]:
+        with contextlib.suppress(OSError):  # somebody writes it
+            _remove_left(partial)
+    for old in [path for path in found if path.suffix == _OLD and not path.with_suffix(PARTIAL).exists()]:
+        with contextlib.suppress(OSError):  # another process sweeps, too
+            if not target.exists():
+                old.rename(target)
+            shutil.rmtree(old, ignore_errors=True)
+
+
+def _remove_left(folder: Path) -> None:
+    """Remove a half-written folder that nobody writes.
+
+    Raises:
+        OSError: somebody writes it, or it cannot be removed.
+    """
+    is_ours = folder.name.endswith(f".{os.getpid()}{PARTIAL}")  # we write none yet: the number is used again
+    if not (is_ours or any(folder.iterdir())):  # an empty one is only about to be locked
+        return
+    descriptor = _locked(folder)
+    shutil.rmtree(folder)
+    if descriptor is not None:
+        os.close(descriptor)
 
 
 def write_json(path: Path, value: object) -> None:

@@ -17,6 +17,7 @@ from mistral_cli.weights.adapters.attached import check_strength
 from mistral_cli.weights.adapters.files import find_adapter
 from mistral_cli.weights.adapters.fitting import check_adapters
 from mistral_cli.weights.adapters.pairs import read_pairs
+from mistral_cli.weights.bitsandbytes_form import QuantizedForm, check_form, check_scheme
 from mistral_cli.weights.checkpoint import check_tied
 from mistral_cli.weights.config import read_args
 from mistral_cli.weights.export_config import is_copied, plain_config
@@ -56,6 +57,7 @@ def merge(  # noqa: PLR0913 (what is merged, and how it is written)
     target: Path,
     *,
     dtype: torch.dtype | None = None,
+    scheme: str | None = None,
     force: bool = False,
     beside: Mapping[str, Path] = MappingProxyType({}),
     progress: Callable[[int, int], None] | None = None,
@@ -70,6 +72,8 @@ def merge(  # noqa: PLR0913 (what is merged, and how it is written)
         adapters: folder or hub id, and what the adapter's own scaling is multiplied with.
         target: a folder that is not there or empty.
         dtype: of the new weights; by default what each of the old ones has.
+        scheme: what the merged weights are quantized to, ``nf4`` or ``int8``, in bitsandbytes' format; by default they
+            are not. They are rounded to ``dtype``, by default that of most of the old ones, before.
         force: replace ``target`` where it holds a model.
         beside: files that are not in ``source`` and go with the model, by the names that they get.
         progress: called after each tensor with the bytes read and the bytes of all.
@@ -79,15 +83,17 @@ def merge(  # noqa: PLR0913 (what is merged, and how it is written)
         ModelNotFoundError, CheckpointError: anything about the files of ``source`` or of an adapter.
         MistralError: ``target`` cannot be written, there is no room for it, or a number is too large for ``dtype``.
     """
+    if scheme is not None:
+        check_scheme(scheme)
     check_target(source, target, force=force)
-    plan = _Plan.of(source, adapters, dtype)
+    plan = _Plan.of(source, adapters, dtype, scheme)
     free, needed = shutil.disk_usage(nearest_folder(target)).free, plan.nbytes
     if free < needed:
         raise MistralError(f"{needed:,} bytes are needed in {target}, but {free:,} are free.", "Free some space.")
     with written_beside(target) as temporary:
         shards = NewShards(folder=temporary)
         for name, tensor in plan.tensors(progress):
-            shards.add({name: tensor})
+            shards.add(plan.form.tensors(name, tensor) if plan.form else {name: tensor})
         shards.finish()
         _write_small_files(plan, temporary)
         for name, file in beside.items():
@@ -102,39 +108,48 @@ class _Plan:
     files: CheckpointFiles
     args: ModelArgs
     dtype: torch.dtype | None
+    form: QuantizedForm | None
     sources: dict[str, Source]
     updates: dict[str, list[tuple[LoraPair, float]]]
     """Layer -> the matrices that are added to it, each with its factor."""
 
     @classmethod
-    def of(cls, source: Path, adapters: Sequence[tuple[str, float]], dtype: torch.dtype | None) -> _Plan:
+    def of(
+        cls, source: Path, adapters: Sequence[tuple[str, float]], dtype: torch.dtype | None, scheme: str | None
+    ) -> _Plan:
         files = find_files(source)
         args, own = read_args(files.config), stated_scheme(files.config)
         if own:
             raise UsageError(
                 f"The weights in {source} are quantized to {own}, and nothing can be added to them.",
-                "Name the model before that; --quantize, or mistral quantize, makes the merged one as small.",
+                "Name the model before that; --quantize makes the merged one as small.",
             )
+        if scheme:
+            check_form(args, scheme)
         folders = check_adapters(source, [name for name, _ in adapters])
         sources = match_tensors(read_tensors(files), args, source)
         if args.tie_word_embeddings and LM_HEAD in sources:
             check_tied(sources[EMBEDDING], sources.pop(LM_HEAD))
-        exact = _exact(STORED[main_dtype(found.tensor for found in sources.values())])
+        main = STORED[main_dtype(found.tensor for found in sources.values())]
+        exact, dtype = _exact(main), dtype or (main if scheme else None)
+        form = QuantizedForm(args=args, scheme=scheme, dtype=dtype) if scheme and dtype else None
         updates: dict[str, list[tuple[LoraPair, float]]] = {}
         for folder, (_, strength) in zip(folders, adapters, strict=True):
             check_strength(strength)
             for layer, pair in read_pairs(find_adapter(folder), exact, _CPU).items():
                 updates.setdefault(layer, []).append((pair, strength * pair.scaling))
-        return cls(files=files, args=args, dtype=dtype, sources=sources, updates=updates)
+        return cls(files=files, args=args, dtype=dtype, form=form, sources=sources, updates=updates)
 
     @property
     def nbytes(self) -> int:
+        if self.form:
+            return self.form.nbytes
         kinds = {name: self._dtype(source) for name, source in self.sources.items()}
         return sum(kinds[name].itemsize * _count(source.tensor.shape) for name, source in self.sources.items())
 
     @property
     def config(self) -> dict[str, object]:
-        values = plain_config(self.files.config, self.args)
+        values = self.form.config(self.files.config) if self.form else plain_config(self.files.config, self.args)
         kind = self.dtype or STORED[main_dtype(found.tensor for found in self.sources.values())]
         name = str(kind).removeprefix("torch.")
         return {**values, **{key: name for key in ("torch_dtype", "dtype") if key in values}}
