@@ -34,6 +34,7 @@ MISTRAL = [sys.executable, "-m", "mistral_cli"]
 PROMPT = "The quick brown fox jumps over the lazy dog and runs away today"
 """16 tokens, BOS among them."""
 LENGTH, DEPTH, DEEP, ROWS = 512, 100, 4000, 8
+SIZES = ("--prompt-lengths", str(LENGTH), "--depths", str(DEPTH), "--batch", "1")
 WITHOUT_KERNEL = {"MISTRAL_CLI_KERNEL": "none"}
 
 
@@ -122,23 +123,33 @@ def _against(what: str, ours: list[float], name: str, theirs: list[float], goal:
 
 
 def with_kernel(programs: Programs) -> Iterator[Line]:
-    """Decode at a depth of 100 and prefill of 512, against both."""
-    sizes = ("--prompt-lengths", str(LENGTH), "--depths", str(DEPTH), "--batch", "1")
-    rounds = [(programs.ours(*sizes), programs.llama(), programs.theirs()) for _ in range(programs.rounds)]
+    """Decode at a depth of 100 and prefill of 512, against llama.cpp."""
+    rounds = [(programs.ours(*SIZES), programs.llama()) for _ in range(programs.rounds)]
     for kind, tokens, goal in (("decode", DEPTH, "≥ 1.1"), ("prefill", LENGTH, "≥ 1.6")):
-        ours = [_speed(report, kind, tokens) for report, _, _ in rounds]
-        slow = [theirs[kind][0] for _, _, theirs in rounds]
-        yield from _against(kind, ours, "transformers", slow, "≥ 1.6" if kind == "decode" else "")
-        yield from _against(kind, ours, "llama.cpp", [llama[kind] for _, llama, _ in rounds if llama], goal)
+        ours = [_speed(report, kind, tokens) for report, _ in rounds]
+        yield from _against(kind, ours, "llama.cpp", [llama[kind] for _, llama in rounds if llama], goal)
+
+
+def with_kernel_against_transformers(programs: Programs) -> Iterator[Line]:
+    """Measure the same against transformers with bitsandbytes."""
+    yield from _against_transformers(programs, "", {"decode": "≥ 1.6", "prefill": ""})
 
 
 def without_kernel(programs: Programs) -> Iterator[Line]:
     """Measure the same with bitsandbytes computing our products."""
-    sizes = ("--prompt-lengths", str(LENGTH), "--depths", str(DEPTH), "--batch", "1")
-    rounds = [(programs.ours(*sizes, environ=WITHOUT_KERNEL), programs.theirs()) for _ in range(programs.rounds)]
-    for kind, tokens, goal in (("decode", DEPTH, "≥ 1.2"), ("prefill", LENGTH, "≥ 1.0")):
+    yield from _against_transformers(
+        programs, " without our kernel", {"decode": "≥ 1.2", "prefill": "≥ 1.0"}, WITHOUT_KERNEL
+    )
+
+
+def _against_transformers(
+    programs: Programs, how: str, goals: Mapping[str, str], environ: Mapping[str, str] | None = None
+) -> Iterator[Line]:
+    rounds = [(programs.ours(*SIZES, environ=environ), programs.theirs()) for _ in range(programs.rounds)]
+    for kind, tokens in (("decode", DEPTH), ("prefill", LENGTH)):
         ours = [_speed(report, kind, tokens) for report, _ in rounds]
-        yield from _against(f"{kind} without our kernel", ours, "transformers", [r[kind][0] for _, r in rounds], goal)
+        theirs = [speeds[kind][0] for _, speeds in rounds]
+        yield from _against(f"{kind}{how}", ours, "transformers", theirs, goals[kind])
 
 
 def second_start(programs: Programs) -> Iterator[Line]:
@@ -236,6 +247,8 @@ def _profiled(programs: Programs, name: str, *flags: str) -> Figure:
 
 SECTIONS: dict[str, Callable[[Programs], Iterator[Line]]] = {
     "speed": with_kernel,
+    "transformers": with_kernel_against_transformers,
+    "llama": with_kernel_against_llama,
     "plain": without_kernel,
     "second-start": second_start,
     "first-start": first_start,
