@@ -248,7 +248,6 @@ def _profiled(programs: Programs, name: str, *flags: str) -> Figure:
 SECTIONS: dict[str, Callable[[Programs], Iterator[Line]]] = {
     "speed": with_kernel,
     "transformers": with_kernel_against_transformers,
-    "llama": with_kernel_against_llama,
     "plain": without_kernel,
     "second-start": second_start,
     "first-start": first_start,
