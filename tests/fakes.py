@@ -21,11 +21,13 @@ from mistral_cli.contract import (
     Tool,
 )
 from mistral_cli.errors import ContextError, MistralError
+from mistral_cli.tune.events import Evaluation, Job, Outcome, Progress, Watcher
 from mistral_cli.ui.console import Console, Stream
 from mistral_cli.ui.stdin import Stdin
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
 
 FAKE_INFO = ModelInfo(
     name="fake",
@@ -193,3 +195,64 @@ def fake_console(
 def fake_stdin(data: bytes | None = None) -> Stdin:
     """Return a stdin that holds ``data``; a terminal where there is none."""
     return Stdin(file=io.BytesIO(data or b""), is_terminal=data is None)
+
+
+@dataclass
+class FakeTrainer:
+    """Takes its steps at once, saves after every second, and leaves a file where an adapter would be.
+
+    ``before_step`` is called with the number of each step. Of step ``fails_at``, ``error`` is raised. It begins after
+    step ``goes_on_after``, as one that was interrupted there.
+    """
+
+    steps: int = 6
+    seconds: float = 0.5
+    goes_on_after: int = 0
+    fails_at: int = 0
+    error: Exception = field(default_factory=lambda: MistralError("The loss of step 3 is not finite."))
+    before_step: Callable[[int], None] = lambda _number: None
+    leave: Callable[[Path], None] = lambda folder: (folder / "adapter_model.safetensors").write_bytes(b"")
+    jobs: list[Job] = field(default_factory=list)
+
+    def __call__(self, job: Job, watcher: Watcher, stopping: Callable[[], bool]) -> Outcome:
+        self.jobs.append(job)
+        before = Evaluation(step=0, loss=3.0, tokens=20)
+        if not self.goes_on_after:
+            watcher.evaluated(before)
+        for step in range(self.goes_on_after + 1, self.steps + 1):
+            self.before_step(step)
+            if step == self.fails_at:
+                raise self.error
+            watcher.progress(self._progress(step))
+            if stopping():
+                watcher.saved(step, job.folder)
+                return self._outcome(job, step, before, None)
+            if step % 2 == 0:
+                (job.folder / "checkpoints" / f"step-{step}").mkdir(parents=True, exist_ok=True)
+                watcher.saved(step, job.folder)
+        after = Evaluation(step=self.steps, loss=1.0, tokens=20)
+        watcher.evaluated(after)
+        self.leave(job.folder)
+        return self._outcome(job, self.steps, before, after)
+
+    def _progress(self, step: int) -> Progress:
+        return Progress(
+            step=step,
+            steps=self.steps,
+            loss=3.0 / step,
+            learning_rate=2e-4,
+            gradient_norm=0.5,
+            tokens=100,
+            seconds=self.seconds,
+        )
+
+    def _outcome(self, job: Job, steps: int, before: Evaluation, after: Evaluation | None) -> Outcome:
+        return Outcome(
+            steps=steps,
+            before=before,
+            after=after,
+            folder=job.folder,
+            interrupted=after is None,
+            seconds=self.seconds * steps,
+            peak_bytes=5 * 10**8,
+        )

@@ -43,6 +43,12 @@ class Base:
     args: ModelArgs
     number_bytes: int = 2
     """Bytes of a number of its weights that is not quantized, and of what is computed."""
+    is_quantized: bool = False
+    """Whether its files are quantized to 4 bits already, whatever the recipe says."""
+
+    def scheme(self, recipe: Recipe) -> str:
+        """Return how its weights are held."""
+        return "nf4" if self.is_quantized else recipe.quantize
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,11 +110,11 @@ def plan_memory(base: Base, recipe: Recipe, load: Load) -> Memory:
     of_layer = tokens * _layer_bytes(base, recipe)
     inputs = tokens * args.dim * base.number_bytes
     return Memory(
-        weights=base_bytes(base, recipe.quantize),
+        weights=base_bytes(base, base.scheme(recipe)),
         adapter=count_adapter(args, recipe).trained * _ADAM,
         activations=args.n_layers * (inputs if recipe.checkpointing else of_layer),
         logits=recipe.batch * load.learnt * args.vocab_size * _logit_bytes(base),
-        layer=of_layer * recipe.checkpointing + tokens * _gradient_bytes(base) + _workspace(base, recipe.quantize),
+        layer=of_layer * recipe.checkpointing + tokens * _gradient_bytes(base) + _workspace(base, base.scheme(recipe)),
     )
 
 
@@ -199,7 +205,7 @@ def check_memory(base: Base, recipe: Recipe, load: Load, free: int) -> None:
         f"adapter, the rest for {recipe.batch:,} × {load.longest:,} tokens), but {free:,} are free."
     )
     fitting = (
-        flags for flags, smaller, less in _smaller(recipe, load) if plan_memory(base, smaller, less).total <= free
+        flags for flags, smaller, less in _smaller(base, recipe, load) if plan_memory(base, smaller, less).total <= free
     )
     flags = next(fitting, None)
     raise OutOfMemoryError(
@@ -207,7 +213,7 @@ def check_memory(base: Base, recipe: Recipe, load: Load, free: int) -> None:
     )
 
 
-def _smaller(recipe: Recipe, load: Load) -> Iterator[tuple[str, Recipe, Load]]:
+def _smaller(base: Base, recipe: Recipe, load: Load) -> Iterator[tuple[str, Recipe, Load]]:
     """Yield what takes less, from what changes nothing of the result to what changes the most."""
     flags: list[str] = []
     if not recipe.checkpointing:
@@ -219,7 +225,7 @@ def _smaller(recipe: Recipe, load: Load) -> Iterator[tuple[str, Recipe, Load]]:
         recipe = replace(recipe, batch=1, accumulate=at_once)
         flags.append(f"--batch 1 --accumulate {at_once}")
         yield " ".join(flags), recipe, load
-    if recipe.quantize == "none":
+    if base.scheme(recipe) == "none":
         recipe = replace(recipe, quantize="nf4")
         flags.append("--quantize nf4")
         yield " ".join(flags), recipe, load

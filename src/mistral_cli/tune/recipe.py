@@ -114,10 +114,13 @@ class Recipe:
         """What peft calls ``target_modules``."""
         return ALL_LINEAR if self.targets == ALL_LINEAR else split_targets(self.targets)
 
+    def values(self) -> dict[str, Any]:
+        """Return all of it by name."""
+        return {option.name: getattr(self, option.name) for option in fields(self)}
+
     def as_toml(self) -> str:
         """Return the recipe as a file that ``check_recipe`` accepts."""
-        lines = [f"{option.name} = {_toml(getattr(self, option.name))}" for option in fields(self)]
-        return "\n".join(lines) + "\n"
+        return "".join(f"{name} = {_toml(value)}\n" for name, value in self.values().items())
 
 
 def split_targets(targets: str) -> tuple[str, ...]:
