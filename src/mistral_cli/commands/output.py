@@ -46,12 +46,13 @@ class Screen:
 class NewFile:
     """A file that is written beside its place and renamed at the end, or to ``FILE.partial`` where the end was cut."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, private: bool = False) -> None:
         self._path = path.resolve()  # through a link, so that the link stays
         descriptor, name = tempfile.mkstemp(prefix=f".{self._path.name[:100]}.", dir=self._path.parent)
         self._beside = Path(name)
         self._file = os.fdopen(descriptor, "wb")
-        self._beside.chmod(_mode_of(self._path))
+        if not private:  # which it is from the moment it exists
+            self._beside.chmod(_mode_of(self._path))
         self._is_partial = False
 
     def write(self, text: str) -> None:
@@ -108,10 +109,15 @@ class Device:
 
 
 @contextlib.contextmanager
-def open_target(path: str | None, console: Console) -> Iterator[Target]:
+def open_target(path: str | None, console: Console, *, private: bool = False) -> Iterator[Target]:
     """Open ``--output``'s file, or stdout where there is none or that is its name; settle it when the block ends.
 
     A block that ends by an exception (or Ctrl-C) leaves ``FILE.partial`` and the file as it was.
+
+    Args:
+        path: as it was typed.
+        console: what stdout is reached through.
+        private: only its owner may read the file (0600), whatever the umask says.
 
     Raises:
         UsageError: there can be no file of that name.
@@ -120,7 +126,7 @@ def open_target(path: str | None, console: Console) -> Iterator[Target]:
         yield Screen(console)
         return
     try:
-        target = Device(Path(path)) if _is_device(Path(path)) else NewFile(Path(path))
+        target = Device(Path(path)) if _is_device(Path(path)) else NewFile(Path(path), private=private)
     except OSError as error:
         raise UsageError(f"--output: {path} cannot be written: {error.strerror}.") from None
     with _settled(target, console):

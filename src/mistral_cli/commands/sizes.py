@@ -1,4 +1,4 @@
-"""Numbers of bytes in words."""
+"""Numbers in words."""
 
 from __future__ import annotations
 
@@ -9,3 +9,8 @@ def size(nbytes: int) -> str:
         if nbytes >= factor:
             return f"{nbytes / factor:.2f} {unit}"
     return f"{nbytes} B"
+
+
+def counted(number: int, thing: str) -> str:
+    """Return how many of something there are: ``1 row``, ``1,200 rows``."""
+    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"

@@ -85,7 +85,7 @@ def tokens(
     form = None
     if messages is None:
         settings, form = use_template(use_role(settings, console), console)
-    loaded = _load(settings, tokenizer)
+    loaded = find_tokenizer(settings, tokenizer)
     if loaded.notice:
         console.notice(loaded.notice)
     encoded = _encode(settings, console, loaded, messages, form)
@@ -102,15 +102,20 @@ def _check(flags: Mapping[str, object]) -> None:
         if flags[name] not in (None, [], False):
             shown = "TEXT" if name == "prompt" else f"--{name.replace('_', '-')}"
             raise UsageError(f"{shown} and --messages are both given.", "--messages holds the whole conversation.")
-    if flags["tokenizer"] is not None and (flags["model"] is not None or flags["revision"] is not None):
-        raise UsageError("--tokenizer is given, and a model too.", "One of them says which tokenizer to use.")
 
 
-def _load(settings: Settings, tokenizer: str | None) -> Tokenizer:
-    """Load the tokenizer that was named, else the model's."""
+def find_tokenizer(settings: Settings, tokenizer: str | None) -> Tokenizer:
+    """Load the tokenizer that was named, else the model's.
+
+    Raises:
+        UsageError: a tokenizer is named, and a model too.
+        ModelNotFoundError, CheckpointError: as ``resolve`` and ``load_tokenizer``.
+    """
     from mistral_cli.text.tokenizer import load_tokenizer
     from mistral_cli.weights.hub import default_model, resolve
 
+    if tokenizer is not None and any(_is_flag(settings, name) for name in ("model", "revision")):
+        raise UsageError("--tokenizer is given, and a model too.", "One of them says which tokenizer to use.")
     if tokenizer is None:
         name = settings.model or default_model()
         return load_tokenizer(resolve(name, revision=settings.revision, weights=False), template=settings.chat_template)
@@ -118,6 +123,11 @@ def _load(settings: Settings, tokenizer: str | None) -> Tokenizer:
     if not path.exists():
         raise ModelNotFoundError(f"--tokenizer: there is no file or folder {tokenizer}.", "Check the path.")
     return load_tokenizer(path, template=settings.chat_template)
+
+
+def _is_flag(settings: Settings, name: str) -> bool:
+    """Tell whether an option was given on the command line itself."""
+    return settings.origins.get(name, "").startswith("--")
 
 
 def _encode(

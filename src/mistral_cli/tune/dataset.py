@@ -204,11 +204,16 @@ def _no_kind(row: Row) -> str:
     return f"it has the columns {names:.120}, but needs {known} (--map gives them other names)"
 
 
+def _by_row(told: tuple[str, int]) -> int:
+    return told[1]
+
+
 def _nothing(made: _Made, reading: Reading) -> MistralError:
     if not made.rows:
         return MistralError("The data holds no rows.", "Check the file.")
     if made.bad:
-        told = "; ".join(f"row {row.number}: {row.reason}" for row in made.bad[:MOST_TOLD])
-        return MistralError(f"None of the {made.rows:,} rows can be used: {told}", "See: mistral data check FILE")
+        first = {row.reason: row.number for row in reversed(made.bad)}  # each reason once, with its first row
+        told = "; ".join(f"row {number}: {reason}" for reason, number in sorted(first.items(), key=_by_row)[:MOST_TOLD])
+        return MistralError(f"None of the {made.rows:,} rows can be used: {told}.", "Mend them, or see --format.")
     what = f"All {made.dropped:,} samples have nothing to learn within --length {reading.length:,}"
     return MistralError(f"{what}.", "Raise --length.")
