@@ -19,6 +19,8 @@ _mistral_flags_of() {
         quant-diff) _mistral_offer --a --b --lines --raw --window -n --max-tokens --limit -m --model --revision --chat-template --adapter --dtype --kv --device --threads -q --quiet --no-quiet --color --debug -h --help ;;
         quantize) _mistral_offer --to -o --output --force --revision --dtype --device --threads --json -q --quiet --no-quiet --color --debug -h --help ;;
         merge) _mistral_offer -o --output --force --quantize --revision --dtype --threads --json -q --quiet --no-quiet --color --debug -h --help ;;
+        tune) _mistral_offer --data -o --output --dry-run --resume --recipe --sample --samples --revision --format --map --source --target --subset --split --strict --rank --alpha --dropout --targets --lr --schedule --warmup --epochs --steps --loss --eval-split --seed --save-every --quantize --batch --accumulate --length --packing --no-packing --checkpointing --no-checkpointing --threads --json -q --quiet --no-quiet --color --debug -h --help ;;
+        data) _mistral_offer --examples --length --loss --format --map --source --target --subset --split --strict -y --yes --search --branches --unfinished -o --output -m --model --revision --tokenizer --chat-template --json -q --quiet --no-quiet --color --debug -h --help ;;
         cache) _mistral_offer --json --color --debug -h --help ;;
         config) _mistral_offer --json --color --debug -h --help ;;
         completions) _mistral_offer --color --debug -h --help ;;
@@ -29,11 +31,11 @@ _mistral_flags_of() {
 # What follows a flag of a command; nothing where it is a switch.
 _mistral_kind_of() {
     case "$1 $2" in
-        ' --color' | 'gen --color' | 'chat --color' | 'history --color' | 'roles --color' | 'templates --color' | 'show --color' | 'list --color' | 'pull --color' | 'remove --color' | 'use --color' | 'tokens --color' | 'bench --color' | 'perplexity --color' | 'quant-diff --color' | 'quantize --color' | 'merge --color' | 'cache --color' | 'config --color' | 'completions --color' | 'doctor --color')
+        ' --color' | 'gen --color' | 'chat --color' | 'history --color' | 'roles --color' | 'templates --color' | 'show --color' | 'list --color' | 'pull --color' | 'remove --color' | 'use --color' | 'tokens --color' | 'bench --color' | 'perplexity --color' | 'quant-diff --color' | 'quantize --color' | 'merge --color' | 'tune --color' | 'data --color' | 'cache --color' | 'config --color' | 'completions --color' | 'doctor --color')
             kind='words auto always never' ;;
-        'gen -p' | 'gen --prompt' | 'gen -s' | 'gen --system' | 'gen --prefix' | 'gen --batch' | 'gen --revision' | 'gen --context' | 'gen --threads' | 'gen -t' | 'gen --temperature' | 'gen --top-p' | 'gen --top-k' | 'gen --min-p' | 'gen --repetition-penalty' | 'gen --presence-penalty' | 'gen --frequency-penalty' | 'gen --logit-bias' | 'gen --seed' | 'gen -n' | 'gen --max-tokens' | 'gen --stop' | 'gen --logprobs' | 'chat -s' | 'chat --system' | 'chat --revision' | 'chat --context' | 'chat --threads' | 'chat -t' | 'chat --temperature' | 'chat --top-p' | 'chat --top-k' | 'chat --min-p' | 'chat --repetition-penalty' | 'chat --presence-penalty' | 'chat --frequency-penalty' | 'chat --logit-bias' | 'chat --seed' | 'chat -n' | 'chat --max-tokens' | 'chat --stop' | 'history -n' | 'history --most' | 'show --revision' | 'pull --revision' | 'remove --revision' | 'tokens -s' | 'tokens --system' | 'tokens --prefix' | 'tokens --revision' | 'bench --random' | 'bench --prompt-lengths' | 'bench --depths' | 'bench --batch' | 'bench --repeat' | 'bench --revision' | 'bench --context' | 'bench --threads' | 'perplexity --window' | 'perplexity --stride' | 'perplexity --limit' | 'perplexity --revision' | 'perplexity --threads' | 'quant-diff --a' | 'quant-diff --b' | 'quant-diff --window' | 'quant-diff -n' | 'quant-diff --max-tokens' | 'quant-diff --limit' | 'quant-diff --revision' | 'quant-diff --threads' | 'quantize --revision' | 'quantize --threads' | 'merge --revision' | 'merge --threads')
+        'gen -p' | 'gen --prompt' | 'gen -s' | 'gen --system' | 'gen --prefix' | 'gen --batch' | 'gen --revision' | 'gen --context' | 'gen --threads' | 'gen -t' | 'gen --temperature' | 'gen --top-p' | 'gen --top-k' | 'gen --min-p' | 'gen --repetition-penalty' | 'gen --presence-penalty' | 'gen --frequency-penalty' | 'gen --logit-bias' | 'gen --seed' | 'gen -n' | 'gen --max-tokens' | 'gen --stop' | 'gen --logprobs' | 'chat -s' | 'chat --system' | 'chat --revision' | 'chat --context' | 'chat --threads' | 'chat -t' | 'chat --temperature' | 'chat --top-p' | 'chat --top-k' | 'chat --min-p' | 'chat --repetition-penalty' | 'chat --presence-penalty' | 'chat --frequency-penalty' | 'chat --logit-bias' | 'chat --seed' | 'chat -n' | 'chat --max-tokens' | 'chat --stop' | 'history -n' | 'history --most' | 'show --revision' | 'pull --revision' | 'remove --revision' | 'tokens -s' | 'tokens --system' | 'tokens --prefix' | 'tokens --revision' | 'bench --random' | 'bench --prompt-lengths' | 'bench --depths' | 'bench --batch' | 'bench --repeat' | 'bench --revision' | 'bench --context' | 'bench --threads' | 'perplexity --window' | 'perplexity --stride' | 'perplexity --limit' | 'perplexity --revision' | 'perplexity --threads' | 'quant-diff --a' | 'quant-diff --b' | 'quant-diff --window' | 'quant-diff -n' | 'quant-diff --max-tokens' | 'quant-diff --limit' | 'quant-diff --revision' | 'quant-diff --threads' | 'quantize --revision' | 'quantize --threads' | 'merge --revision' | 'merge --threads' | 'tune --sample' | 'tune --samples' | 'tune --revision' | 'tune --map' | 'tune --source' | 'tune --target' | 'tune --subset' | 'tune --split' | 'tune --rank' | 'tune --alpha' | 'tune --dropout' | 'tune --targets' | 'tune --lr' | 'tune --warmup' | 'tune --epochs' | 'tune --steps' | 'tune --eval-split' | 'tune --seed' | 'tune --save-every' | 'tune --batch' | 'tune --accumulate' | 'tune --length' | 'tune --threads' | 'data --examples' | 'data --length' | 'data --map' | 'data --source' | 'data --target' | 'data --subset' | 'data --split' | 'data --search' | 'data --revision')
             kind=none ;;
-        'gen -f' | 'gen --file' | 'gen --system-file' | 'gen -o' | 'gen --output' | 'chat --system-file' | 'chat --script' | 'history -o' | 'history --output' | 'tokens -f' | 'tokens --file' | 'tokens --system-file' | 'tokens --messages' | 'tokens --tokenizer')
+        'gen -f' | 'gen --file' | 'gen --system-file' | 'gen -o' | 'gen --output' | 'chat --system-file' | 'chat --script' | 'history -o' | 'history --output' | 'tokens -f' | 'tokens --file' | 'tokens --system-file' | 'tokens --messages' | 'tokens --tokenizer' | 'tune --data' | 'tune --recipe' | 'data -o' | 'data --output' | 'data --tokenizer')
             kind=files ;;
         'gen --template' | 'tokens --template')
             kind=templates ;;
@@ -41,11 +43,11 @@ _mistral_kind_of() {
             kind=fields ;;
         'gen --role' | 'chat --role' | 'tokens --role')
             kind=roles ;;
-        'gen -m' | 'gen --model' | 'chat -m' | 'chat --model' | 'show --on' | 'tokens -m' | 'tokens --model' | 'bench -m' | 'bench --model' | 'perplexity -m' | 'perplexity --model' | 'quant-diff -m' | 'quant-diff --model')
+        'gen -m' | 'gen --model' | 'chat -m' | 'chat --model' | 'show --on' | 'tokens -m' | 'tokens --model' | 'bench -m' | 'bench --model' | 'perplexity -m' | 'perplexity --model' | 'quant-diff -m' | 'quant-diff --model' | 'data -m' | 'data --model')
             kind=models ;;
-        'gen --chat-template' | 'chat --chat-template' | 'tokens --chat-template' | 'bench --chat-template' | 'perplexity --chat-template' | 'quant-diff --chat-template')
+        'gen --chat-template' | 'chat --chat-template' | 'tokens --chat-template' | 'bench --chat-template' | 'perplexity --chat-template' | 'quant-diff --chat-template' | 'data --chat-template')
             kind='words v1 v2 v3 v3-tekken v7 v7-tekken v11 v13' ;;
-        'gen --adapter' | 'chat --adapter' | 'bench --keep' | 'perplexity --adapter' | 'quant-diff --adapter' | 'quantize -o' | 'quantize --output' | 'merge -o' | 'merge --output')
+        'gen --adapter' | 'chat --adapter' | 'bench --keep' | 'perplexity --adapter' | 'quant-diff --adapter' | 'quantize -o' | 'quantize --output' | 'merge -o' | 'merge --output' | 'tune -o' | 'tune --output')
             kind=folders ;;
         'gen --backend' | 'chat --backend' | 'bench --backend')
             kind='words native hf' ;;
@@ -71,6 +73,14 @@ _mistral_kind_of() {
             kind='words nf4 int8 int4' ;;
         'merge --quantize')
             kind='words nf4 int8' ;;
+        'tune --format' | 'data --format')
+            kind='words chat sharegpt instruction completion translation text raw' ;;
+        'tune --schedule')
+            kind='words cosine linear constant' ;;
+        'tune --loss' | 'data --loss')
+            kind='words answers all' ;;
+        'tune --quantize')
+            kind='words none nf4' ;;
         *) kind='' ;;
     esac
 }
@@ -90,8 +100,8 @@ _mistral_kind_at() {
             kind=templates ;;
         'pull 0')
             kind=ids ;;
-        'perplexity 0' | 'quant-diff 0')
-            kind=files ;;
+        'data 0')
+            kind='words check from-history' ;;
         'cache 0')
             kind='words list remove clear' ;;
         'config 0')
@@ -100,8 +110,10 @@ _mistral_kind_at() {
             kind='words bash zsh fish' ;;
         'history '*)
             kind=chats ;;
-        'show 0' | 'remove '* | 'use 0' | 'bench 0' | 'quantize 0' | 'merge 0')
+        'show 0' | 'remove '* | 'use 0' | 'bench 0' | 'quantize 0' | 'merge 0' | 'tune 0')
             kind=models ;;
+        'perplexity 0' | 'quant-diff 0' | 'data '*)
+            kind=files ;;
         'merge '*)
             kind=folders ;;
         'cache '*)
@@ -227,7 +239,7 @@ _mistral() {
     elif [[ $command ]]; then
         _mistral_kind_at "$command" "$place"
     else
-        kind='words gen chat history roles templates show list pull remove use tokens bench perplexity quant-diff quantize merge cache config completions doctor'
+        kind='words gen chat history roles templates show list pull remove use tokens bench perplexity quant-diff quantize merge tune data cache config completions doctor'
     fi
     eval "_mistral_offer_kind ${kind:-none}"
 }

@@ -426,6 +426,93 @@ _mistral-merge() {
         '*:FOLDER\[\:SCALE\]…:_path_files -/'
 }
 
+_mistral-tune() {
+    _arguments -s -S \
+        '--data=[What is learnt\: .jsonl, .json, .csv, .tsv or plain text]:FILE|ID:_files' \
+        '(-o --output)-o+[The adapter'\''s folder, new or empty (default\: DATA-adapter, here)]:DIR:_path_files -/' \
+        '(-o --output)--output=[The adapter'\''s folder, new or empty (default\: DATA-adapter, here)]:DIR:_path_files -/' \
+        '--dry-run[Only tell what it would take]' \
+        '--resume[Go on with the training in DIR, from its last checkpoint]' \
+        '--recipe=[A TOML file with any of the flags below, as beside each adapter\: rank = 8]:FILE:_files' \
+        '*--sample=[Answered by base and adapter in the end, side by side]:PROMPT: _mistral_hint PROMPT' \
+        '--samples=[How many rows kept apart are answered so]:N: _mistral_hint N' \
+        '--revision=[Branch, tag or commit of a hub id]:NAME: _mistral_hint NAME' \
+        '--format=[What a row is\: chat (messages, tools), sharegpt (conversations), instruction (instruction, input, output), completion (prompt, completion\: a question and its answer), translation, text, or raw (prompt, completion\: no chat format). By default what its columns say]:chat|sharegpt|instruction|completion|translation|text|raw:(chat sharegpt instruction completion translation text raw)' \
+        '*--map=[What the data calls a column\: --map prompt=question,completion=answer]:OURS=THEIRS: _mistral_hint OURS=THEIRS' \
+        '--source=[Translate from this language\: its column, en or fr]:LANGUAGE: _mistral_hint LANGUAGE' \
+        '--target=[Translate into this language\: its column, en or fr]:LANGUAGE: _mistral_hint LANGUAGE' \
+        '--subset=[Which subset of a hub'\''s data set, such as en-fr]:NAME: _mistral_hint NAME' \
+        '--split=[Which split of a hub'\''s data set (train)]:NAME: _mistral_hint NAME' \
+        '--strict[The first row that cannot be used is an error]' \
+        '--rank=[Rank of the two matrices of each adapter (default\: 16)]:N: _mistral_hint N' \
+        '--alpha=[The update is scaled by ALPHA / RANK (default\: 32)]:NUMBER: _mistral_hint NUMBER' \
+        '--dropout=[Part of an adapter'\''s inputs that is left out by chance (default\: 0)]:NUMBER: _mistral_hint NUMBER' \
+        '--targets=[Layers that get an adapter\: some of q, k, v, o, gate, up, down with commas between, or all-linear (default\: q,v)]:LIST: _mistral_hint LIST' \
+        '--lr=[Learning rate at its highest (default\: 2e-4)]:NUMBER: _mistral_hint NUMBER' \
+        '--schedule=[How the learning rate falls (default\: cosine)]:cosine|linear|constant:(cosine linear constant)' \
+        '--warmup=[Part of the steps in which the learning rate rises (default\: 0.03)]:NUMBER: _mistral_hint NUMBER' \
+        '--epochs=[How often each sample is seen (default\: 3)]:NUMBER: _mistral_hint NUMBER' \
+        '--steps=[Steps of the optimizer, instead of --epochs (default\: 0, as --epochs has it)]:N: _mistral_hint N' \
+        '--loss=[What is learnt\: the assistant'\''s words and their end, or every token (default\: answers)]:answers|all:(answers all)' \
+        '--eval-split=[Part of the rows that is kept apart, and asked before and after (default\: 0.1)]:NUMBER: _mistral_hint NUMBER' \
+        '--seed=[The same seed gives the same order, split and beginning (default\: 0)]:N: _mistral_hint N' \
+        '--save-every=[Steps from one checkpoint to the next (default\: 50)]:N: _mistral_hint N' \
+        '--quantize=[The base'\''s weights while it learns\: as they are (LoRA), or in 4 bits (QLoRA), a quarter of the memory (default\: none)]:none|nf4:(none nf4)' \
+        '--batch=[Sequences computed at once (default\: 4)]:N: _mistral_hint N' \
+        '--accumulate=[Batches of one step of the optimizer (default\: 4)]:N: _mistral_hint N' \
+        '--length=[Tokens of a sequence at most]:N: _mistral_hint N' \
+        '(--packing --no-packing)--packing[Fill sequences with several short samples, each of which sees only itself (default\: no)]' \
+        '(--packing --no-packing)--no-packing[Not\: Fill sequences with several short samples, each of which sees only itself (default\: no)]' \
+        '(--checkpointing --no-checkpointing)--checkpointing[Compute activations twice instead of keeping them\: less memory, a third more time (default\: yes)]' \
+        '(--checkpointing --no-checkpointing)--no-checkpointing[Not\: Compute activations twice instead of keeping them\: less memory, a third more time (default\: yes)]' \
+        '--threads=[CPU threads]:N: _mistral_hint N' \
+        '--json[Print one JSON object]' \
+        '(-q --quiet --no-quiet)-q[Say nothing on stderr but errors]' \
+        '(-q --quiet --no-quiet)--quiet[Say nothing on stderr but errors]' \
+        '(-q --quiet --no-quiet)--no-quiet[Not\: Say nothing on stderr but errors]' \
+        '--color=[When to colour\: by default on a terminal]:auto|always|never:(auto always never)' \
+        '--debug[Show the traceback of an error]' \
+        '(-h --help)-h[Show the help and exit]' \
+        '(-h --help)--help[Show the help and exit]' \
+        '1:MODEL:_mistral_models'
+}
+
+_mistral-data() {
+    _arguments -s -S \
+        '--examples=[Samples to show (2)]:N: _mistral_hint N' \
+        '--length=[Tokens of a sample at most (1024)]:N: _mistral_hint N' \
+        '--loss=[What is learnt\: the answers, or every token]:answers|all:(answers all)' \
+        '--format=[What a row is\: chat (messages, tools), sharegpt (conversations), instruction (instruction, input, output), completion (prompt, completion\: a question and its answer), translation, text, or raw (prompt, completion\: no chat format). By default what its columns say]:chat|sharegpt|instruction|completion|translation|text|raw:(chat sharegpt instruction completion translation text raw)' \
+        '*--map=[What the data calls a column\: --map prompt=question,completion=answer]:OURS=THEIRS: _mistral_hint OURS=THEIRS' \
+        '--source=[Translate from this language\: its column, en or fr]:LANGUAGE: _mistral_hint LANGUAGE' \
+        '--target=[Translate into this language\: its column, en or fr]:LANGUAGE: _mistral_hint LANGUAGE' \
+        '--subset=[Which subset of a hub'\''s data set, such as en-fr]:NAME: _mistral_hint NAME' \
+        '--split=[Which split of a hub'\''s data set (train)]:NAME: _mistral_hint NAME' \
+        '--strict[The first row that cannot be used is an error]' \
+        '(-y --yes)-y[Download a hub'\''s data set without asking, however large it is]' \
+        '(-y --yes)--yes[Download a hub'\''s data set without asking, however large it is]' \
+        '--search=[Only chats that hold these words]:WORDS: _mistral_hint WORDS' \
+        '--branches[Every branch of a chat, other tries of an answer too]' \
+        '--unfinished[Answers too that were stopped, cut off, or ended as they repeated themselves]' \
+        '(-o --output)-o+[A .jsonl file]:FILE:_files' \
+        '(-o --output)--output=[A .jsonl file]:FILE:_files' \
+        '(-m --model)-m+[A folder, a hub id (OWNER/NAME), a short name (7b) or builtin]:MODEL:_mistral_models' \
+        '(-m --model)--model=[A folder, a hub id (OWNER/NAME), a short name (7b) or builtin]:MODEL:_mistral_models' \
+        '--revision=[Branch, tag or commit of a hub id]:NAME: _mistral_hint NAME' \
+        '--tokenizer=[A tokenizer file, or a folder that holds one, instead of a model'\''s]:PATH:_files' \
+        '--chat-template=[Chat template to use instead of the model'\''s\: v1 … v13]:VERSION:(v1 v2 v3 v3-tekken v7 v7-tekken v11 v13)' \
+        '--json[Print one JSON object]' \
+        '(-q --quiet --no-quiet)-q[Say nothing on stderr but errors]' \
+        '(-q --quiet --no-quiet)--quiet[Say nothing on stderr but errors]' \
+        '(-q --quiet --no-quiet)--no-quiet[Not\: Say nothing on stderr but errors]' \
+        '--color=[When to colour\: by default on a terminal]:auto|always|never:(auto always never)' \
+        '--debug[Show the traceback of an error]' \
+        '(-h --help)-h[Show the help and exit]' \
+        '(-h --help)--help[Show the help and exit]' \
+        '1:ACTION:(check from-history)' \
+        '*:FILE|CHAT:_files'
+}
+
 _mistral-cache() {
     _arguments -s -S \
         '--json[Print one JSON object]' \
@@ -487,6 +574,8 @@ _mistral() {
         'quant-diff:Compare a model'\''s words in two quantizations, on your own text'
         'quantize:Hold a model'\''s weights in fewer bits, ahead of time'
         'merge:Put LoRA adapters into a model'\''s weights for good'
+        'tune:Train a LoRA adapter on your own data'
+        'data:Check training data, or make it of kept chats'
         'cache:Show or free quantized copies of models and kept caches'
         'config:Show the settings and who set them, or change them'
         'completions:Print what makes a shell complete commands at TAB'

@@ -133,6 +133,29 @@ COMMANDS: Final = (
         ("mistral merge ./my-model ./my-adapter -o ./merged", "mistral merge 7b ./my-adapter:0.5 -o ./merged"),
     ),
     Command(
+        "tune",
+        "mistral_cli.commands.tune",
+        "tune",
+        "Train a LoRA adapter on your own data.",
+        (
+            "mistral tune 7b --data chats.jsonl -o my-adapter --quantize nf4",
+            "mistral tune 7b --data table.csv --map prompt=question --dry-run",
+            "mistral tune 7b --data pairs.csv --source en --target fr -o en-fr",
+        ),
+    ),
+    Command(
+        "data",
+        "mistral_cli.commands.data",
+        "data",
+        "Check training data, or make it of kept chats.",
+        (
+            "mistral data check chats.jsonl",
+            "mistral data check faq.csv --map prompt=question,completion=answer",
+            "mistral data check opus_books --subset en-fr --source en --target fr",
+            "mistral data from-history -o chats.jsonl",
+        ),
+    ),
+    Command(
         "cache",
         "mistral_cli.commands.cache",
         "cache",
