@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
 import pytest
 
-from mistral_cli.adapting import AdapterChoice, AdapterInfo, free_name, labels, read_choice
+from mistral_cli.adapting import AdapterChoice, AdapterInfo, doubt, free_name, labels, read_choice
 from mistral_cli.errors import UsageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def attached(name: str, path: str, strength: float = 1.0) -> AdapterInfo:
@@ -45,3 +51,30 @@ def test_another_adapter_of_the_same_name_gets_a_number_and_the_same_one_does_no
 
 def test_a_label_tells_the_strength_where_it_is_not_the_trained_one() -> None:
     assert labels([attached("one", "/one"), attached("two", "/two", 0.5)]) == "one, two × 0.5"
+
+
+@pytest.mark.parametrize(
+    ("base", "model", "is_said"),
+    [
+        (None, "mistralai/Mistral-7B-v0.3", False),
+        ("mistralai/Mistral-7B-v0.3", "mistralai/Mistral-7B-v0.3", False),
+        ("mistralai/Mistral-7B-v0.1", "mistralai/Mistral-7B-v0.3", True),
+        ("mistralai/Mistral-7B-v0.1", "./copy", False),
+        ("/somebody/elses/disk", "mistralai/Mistral-7B-v0.3", False),
+        ("{here}", "./copy", False),
+        ("{here}/../{name}", "./copy", False),
+        ("{other}", "./copy", True),
+        ("a\0b/\ud800", "owner/name", True),
+        ("\0", "owner/name", False),
+    ],
+)
+def test_an_adapter_of_plainly_another_model_is_doubted(
+    base: str | None, model: str, is_said: bool, tmp_path: Path
+) -> None:
+    here, other = tmp_path / "here", tmp_path / "other"
+    here.mkdir()
+    other.mkdir()
+    if base is not None:
+        base = base.format(here=here, name=here.name, other=other)
+    adapter = replace(attached("mine", "/mine"), base=base)
+    assert bool(doubt(adapter, model, str(here))) == is_said

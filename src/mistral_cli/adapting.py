@@ -85,6 +85,37 @@ def labels(adapters: Iterable[AdapterInfo]) -> str:
     return ", ".join(one.label for one in adapters)
 
 
+def doubt(adapter: AdapterInfo, model: str, path: str) -> str:
+    """Return what should be said of an adapter that was plainly trained on another model; empty where nothing should.
+
+    It fits by its shapes, or it would not be there; models of one shape differ in their weights all the same.
+
+    Args:
+        adapter: on the model now.
+        model: what the model is called.
+        path: its folder.
+    """
+    base = adapter.base
+    if base is None or base == model or _real(base) == _real(path):
+        return ""
+    is_folder = os.path.isdir(_real(base))  # noqa: PTH112 (any text may come)
+    if not (is_folder or (_is_id(base) and _is_id(model))):
+        return ""  # a folder of somebody else's machine, or a copy of a model under a name of its own
+    return f"{adapter.name} was trained on {base}: it fits {model} by its shapes, but may not suit it."
+
+
+def _real(path: str) -> str:
+    try:
+        return os.path.realpath(os.path.expanduser(path))  # noqa: PTH111 (~nobody stays as it is)
+    except ValueError:  # holds what no file name can
+        return ""
+
+
+def _is_id(name: str) -> bool:
+    """Tell whether ``name`` reads as OWNER/NAME."""
+    return name.count("/") == 1 and not name.startswith((".", "~", "/")) and not name.endswith("/")
+
+
 def free_name(wanted: str, path: str, attached: Iterable[AdapterInfo]) -> str:
     """Return ``wanted``, with a number where another adapter than the one at ``path`` has that name."""
     others = {one.name for one in attached if one.path != path}

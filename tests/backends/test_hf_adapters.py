@@ -17,7 +17,7 @@ from mistral_cli.backends.choice import HF, load_backend
 from mistral_cli.backends.hf import HfBackend, load_hf
 from mistral_cli.backends.native import load_native
 from mistral_cli.contract import Done, SamplingParams
-from mistral_cli.errors import CheckpointError, UsageError
+from mistral_cli.errors import CheckpointError, OutOfMemoryError, UsageError
 from mistral_cli.model.args import MoeArgs
 from tiny_checkpoint import tiny_args, write_checkpoint
 
@@ -155,6 +155,11 @@ def test_one_that_is_named_with_the_model_is_on_it_from_the_first_answer_on(tmp_
     assert [one.label for one in backend.info.adapters] == ["adapter × 0.5"]
     with pytest.raises(UsageError, match="is named twice"):
         opened(folder, tmp_path, AdapterChoice(path=str(adapter)), AdapterChoice(path=str(adapter)))
+
+
+def test_room_is_left_for_adapters_that_come_with_the_model(model: Path) -> None:
+    with pytest.raises(OutOfMemoryError, match=r"\(4,000,00\d,\d{3},\d{3} for its weights"):
+        load_hf(model, name="tiny", device="cpu", adapter_parameters=10**12)
 
 
 def opened(folder: Path, offload: Path, *adapters: AdapterChoice) -> HfBackend:

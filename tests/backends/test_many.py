@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from fakes import FakeBackend
+from lora_files import write_adapter
 from mistral_cli.backends.many import Request, SideBySide, stream_many
 from mistral_cli.backends.native import NativeBackend, load_native
 from mistral_cli.contract import Done, Message, Notice, PrefillProgress, SamplingParams, TextDelta
@@ -64,6 +65,21 @@ def alone(backend: NativeBackend, request: Request) -> Done:
 
 def shown(events: list[Event]) -> str:
     return "".join(event.text for event in events if isinstance(event, TextDelta))
+
+
+def test_with_an_adapter_each_is_answered_what_it_is_answered_alone_with_it(
+    backend: NativeBackend, tmp_path: Path
+) -> None:
+    requests = [Request(prompt=prompt, params=GREEDY) for prompt in chats(12)]
+    bare = {index: events[-1].ids for index, events in collect(backend, requests).items()}
+    backend.adapters.load(write_adapter(tmp_path / "mine", backend.engine.model.args), 3)
+    try:
+        together = {index: events[-1].ids for index, events in collect(backend, requests).items()}
+        assert together == {index: alone(backend, request).ids for index, request in enumerate(requests)}
+        assert together != bare
+    finally:
+        backend.adapters.off()
+    assert {index: events[-1].ids for index, events in collect(backend, requests).items()} == bare
 
 
 @pytest.mark.parametrize("temperature", [0, 0.9])

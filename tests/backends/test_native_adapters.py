@@ -9,8 +9,9 @@ import pytest
 from lora_files import write_adapter
 from mistral_cli.backends.native_adapters import NativeAdapters
 from mistral_cli.contract import SamplingParams, TokenDrawn
+from mistral_cli.engine import plan
 from mistral_cli.engine.generate import NativeEngine
-from mistral_cli.errors import CheckpointError
+from mistral_cli.errors import CheckpointError, OutOfMemoryError
 from oracle import SHAPES, models
 
 if TYPE_CHECKING:
@@ -61,3 +62,13 @@ def test_one_that_cannot_be_loaded_leaves_the_others(engine: NativeEngine, tmp_p
         adapters.load(write_adapter(tmp_path / "other", SHAPES["nemo-like"]), name="adapter")
     assert [one.name for one in adapters.attached] == ["adapter"]
     assert answer(engine) == before
+
+
+def test_one_for_which_there_is_no_room_is_refused_with_both_numbers(
+    engine: NativeEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    adapter, adapters = write_adapter(tmp_path / "adapter", SHAPES["mistral"]), NativeAdapters(engine)
+    monkeypatch.setattr(plan, "host_free", lambda: 100)
+    with pytest.raises(OutOfMemoryError, match=r"needs [\d,]+ bytes, but 100 are free"):
+        adapters.load(adapter)
+    assert adapters.attached == ()

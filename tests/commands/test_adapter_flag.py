@@ -92,6 +92,31 @@ def test_one_that_cannot_be_is_told_before_the_models_weights_are_read(
     assert said in " ".join(found.err.split())
 
 
+def test_its_memory_is_planned_with_the_models(capfd, tiny: Path, args: ModelArgs, tmp_path: Path, monkeypatch) -> None:
+    """Room for the model alone is too little: that is told before a weight is read."""
+    import torch
+
+    from mistral_cli.engine import plan
+
+    adapter, number = write_adapter(tmp_path / "mine", args), torch.float32
+    alone = plan.Plan(args=args, dtype=number, device=torch.device("cpu")).needed(64)
+    monkeypatch.setattr(plan, "host_free", lambda: alone)
+    flags = ("--context", "64", "--dtype", "float32")
+    assert mistral(capfd, *asked(tiny, *flags)).code == 0
+    found = mistral(capfd, *asked(tiny, *flags, "--adapter", str(adapter)))
+    assert found.code == 5
+    assert "for its adapters" in " ".join(found.err.split())
+
+
+def test_one_that_was_trained_on_another_model_says_so(capfd, tiny: Path, args: ModelArgs, tmp_path: Path) -> None:
+    adapter = write_adapter(tmp_path / "mine", args)
+    config = adapter / "adapter_config.json"
+    for base, is_said in ((tiny, False), (tmp_path, True), (tmp_path / "gone", False)):
+        config.write_text(json.dumps({**json.loads(config.read_text()), "base_model_name_or_path": str(base)}))
+        code, _, err = mistral(capfd, *asked(tiny, "--adapter", str(adapter)))
+        assert (code, "mine was trained on" in err) == (0, is_said)
+
+
 def test_the_same_adapter_twice_is_a_misuse(capfd, tiny: Path, args: ModelArgs, tmp_path: Path) -> None:
     folder = str(write_adapter(tmp_path / "mine", args))
     found = mistral(capfd, *asked(tiny, "--adapter", folder, "--adapter", f"{folder}/:2"))

@@ -24,7 +24,7 @@ def seven(args: ModelArgs = SEVEN, **form: str | int) -> Plan:
 
 
 def planned(
-    monkeypatch: pytest.MonkeyPatch, free: int, asked: int | None = None, args: ModelArgs = SEVEN, **form: str
+    monkeypatch: pytest.MonkeyPatch, free: int, asked: int | None = None, args: ModelArgs = SEVEN, **form: str | int
 ) -> int:
     monkeypatch.setattr(plan, "host_free", lambda: free)
     return plan_context(seven(args=args, **form), asked)
@@ -76,6 +76,17 @@ def test_a_quantized_7b_fits_where_a_whole_one_does_not(monkeypatch: pytest.Monk
     monkeypatch.setattr(plan, "host_free", lambda: 3 * GB)
     with pytest.raises(OutOfMemoryError, match="3,938,624,388 for its weights in nf4"):
         plan_context(seven(quantize="nf4"))
+
+
+def test_adapters_take_their_part_whole_however_the_weights_are_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    numbers = 27_262_976
+    with_them, without = seven(quantize="nf4", adapters=numbers), seven(quantize="nf4")
+    assert with_them.needed(4096) - without.needed(4096) == 2 * numbers
+    monkeypatch.setattr(plan, "host_free", lambda: without.needed(4096))
+    assert plan_context(without, 4096) == 4096
+    with pytest.raises(OutOfMemoryError, match="54,525,952 for its adapters, the rest for 4,096 tokens") as caught:
+        plan_context(with_them, 4096)
+    assert follow(monkeypatch, without.needed(4096), caught.value.hint, 4096, quantize="nf4", adapters=numbers) < 4096
 
 
 def test_twice_the_context_fits_where_keys_and_values_take_eight_bits(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -133,7 +144,7 @@ def refused(
     return caught.value
 
 
-def follow(monkeypatch: pytest.MonkeyPatch, free: int, hint: str, asked: int | None = None, **form: str) -> int:
+def follow(monkeypatch: pytest.MonkeyPatch, free: int, hint: str, asked: int | None = None, **form: str | int) -> int:
     """Do what a hint says: return the context that its flags give."""
     found = dict(re.findall(r"--(\w+) (\w+)", hint))
     asked = int(found.pop("context", 0)) or asked

@@ -120,7 +120,7 @@ def load_backend(  # noqa: PLR0913 (the options of a model)
     """
     if backend == NATIVE:
         from mistral_cli.backends.native import load_native  # noqa: PLC0415 (one of the two is enough)
-        from mistral_cli.weights.adapters.fitting import check_adapters  # noqa: PLC0415
+        from mistral_cli.weights.adapters.fitting import check_adapters, parameters_of  # noqa: PLC0415
 
         folders = check_adapters(path, [choice.path for choice in adapters])
         loaded = load_native(
@@ -134,6 +134,7 @@ def load_backend(  # noqa: PLR0913 (the options of a model)
             kv=kv,
             batch=batch,
             compile=compile,
+            adapter_parameters=parameters_of(folders),
             cache=cache,
             progress=progress,
         )
@@ -142,7 +143,7 @@ def load_backend(  # noqa: PLR0913 (the options of a model)
         return loaded
     _refuse_our_own(kv, compile=compile)
     from mistral_cli.backends.hf import load_hf  # noqa: PLC0415
-    from mistral_cli.weights.adapters.fitting import find_adapters  # noqa: PLC0415
+    from mistral_cli.weights.adapters.fitting import find_adapters, parameters_of  # noqa: PLC0415
 
     folders = find_adapters([choice.path for choice in adapters])
     by_transformers = load_hf(
@@ -153,6 +154,7 @@ def load_backend(  # noqa: PLR0913 (the options of a model)
         context=context,
         template=template,
         quantize=quantize,
+        adapter_parameters=parameters_of(folders),
         offload=offload,
     )
     for folder, choice in zip(folders, adapters, strict=True):

@@ -40,6 +40,9 @@ if TYPE_CHECKING:
 QUANTIZATIONS = ("none", "nf4", "int8")
 """What bitsandbytes makes of the linear layers while transformers loads them."""
 
+_ADAPTER_BYTES = 4
+"""Bytes of a number of an adapter at most: peft holds it in float32 beside a quantized layer."""
+
 
 def load_hf(  # noqa: PLR0913 (the options of a model)
     path: str | Path,
@@ -50,6 +53,7 @@ def load_hf(  # noqa: PLR0913 (the options of a model)
     context: int | None = None,
     template: str | None = None,
     quantize: str | None = None,
+    adapter_parameters: int = 0,
     offload: Path | None = None,
 ) -> HfBackend:
     """Load the model in the folder ``path`` by transformers.
@@ -64,6 +68,7 @@ def load_hf(  # noqa: PLR0913 (the options of a model)
         template: the version of Mistral's chat format to write, whatever the files say.
         quantize: none, nf4 or int8, by bitsandbytes; by default nf4 from 3,000,000,000 parameters on. A checkpoint that
             is quantized already is loaded as it is.
+        adapter_parameters: numbers in the adapters that will be put on next: room is left for them.
         offload: a folder for weights that do not fit into any memory and are kept in another form than the files'.
 
     Raises:
@@ -82,14 +87,18 @@ def load_hf(  # noqa: PLR0913 (the options of a model)
     check_vocabulary(tokenizer, skeleton.get_input_embeddings().weight.shape[0])
     scheme = _choose_scheme(quantize, config, hf_plan.parameters(skeleton))
     number = _choose_dtype(dtype, scheme, tensors, config)
-    placement = _place(skeleton, config, tensors, number=number, scheme=scheme, device=where, context=context)
+    weights = _weight_bytes(skeleton, config, tensors, number, scheme) + adapter_parameters * _ADAPTER_BYTES
+    most = hf_plan.positions(config)
+    hf_plan.check_context(context, most)
+    per_token = hf_plan.kv_bytes_per_token(config, number)
+    placement = hf_plan.place(weights=weights, per_token=per_token, most=most, asked=context, device=where)
     model = hf_model.load_model(folder, config, dtype=number, placement=placement, quantize=scheme, offload=offload)
     from mistral_cli.backends.hf_engine import HfEngine  # noqa: PLC0415 (imports transformers, which may be absent)
 
     engine = HfEngine(
         model,
         context=placement.context,
-        most=hf_plan.positions(config),
+        most=most,
         eos_ids={tokenizer.eos_id, *own.eos_ids},
         control_ids=tokenizer.control_ids,
     )
@@ -142,24 +151,12 @@ def _choose_dtype(asked: str | None, scheme: str, tensors: Mapping[str, TensorIn
     return torch.bfloat16 if scheme != "none" else STORED.get(main_dtype(tensors.values()), torch.bfloat16)
 
 
-def _place(  # noqa: PLR0913 (all that decides where a model goes)
-    skeleton: Any,
-    config: Any,
-    tensors: Mapping[str, TensorInfo],
-    *,
-    number: torch.dtype,
-    scheme: str,
-    device: torch.device | None,
-    context: int | None,
-) -> hf_plan.Placement:
+def _weight_bytes(
+    skeleton: Any, config: Any, tensors: Mapping[str, TensorInfo], number: torch.dtype, scheme: str
+) -> int:
     if hf_model.quantized_by(config) is None:
-        weights = hf_plan.weight_bytes(skeleton, number, scheme)
-    else:
-        weights = sum(tensor.nbytes for tensor in tensors.values())
-    most = hf_plan.positions(config)
-    hf_plan.check_context(context, most)
-    per_token = hf_plan.kv_bytes_per_token(config, number)
-    return hf_plan.place(weights=weights, per_token=per_token, most=most, asked=context, device=device)
+        return hf_plan.weight_bytes(skeleton, number, scheme)
+    return sum(tensor.nbytes for tensor in tensors.values())
 
 
 def _where(model: Any) -> str:

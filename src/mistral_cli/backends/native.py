@@ -46,6 +46,7 @@ def load_native(  # noqa: PLR0913 (the options of a model)
     kv: str = PLAIN,
     batch: int | None = None,
     compile: bool = False,  # noqa: A002 (as the flag)
+    adapter_parameters: int = 0,
     cache: QuantizedCache | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> NativeBackend:
@@ -64,6 +65,7 @@ def load_native(  # noqa: PLR0913 (the options of a model)
         batch: answers that ``stream_many`` makes side by side, each with a cache of its own; by default see
             ``plan_rows``.
         compile: let torch compile the layers for steps of one token, see ``engine.compiled``.
+        adapter_parameters: numbers in the adapters that will be put on next: room is left for them.
         cache: where quantized weights are kept for the next start; None: nowhere.
         progress: called after each tensor that is read and quantized with the bytes read and the bytes of all.
 
@@ -73,7 +75,16 @@ def load_native(  # noqa: PLR0913 (the options of a model)
         CheckpointError: files that are damaged, incomplete or not ours to read.
         OutOfMemoryError: it does not fit; found before anything is loaded.
     """
-    found = plan_native(path, dtype=dtype, device=device, template=template, quantize=quantize, kv=kv, compile=compile)
+    found = plan_native(
+        path,
+        dtype=dtype,
+        device=device,
+        template=template,
+        quantize=quantize,
+        kv=kv,
+        compile=compile,
+        adapter_parameters=adapter_parameters,
+    )
     plan, tokenizer = found.plan, found.tokenizer
     tokens = plan_context(plan, context)
     if batch and context is None:

@@ -6,7 +6,10 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from mistral_cli.adapting import AdapterInfo, free_name
+from mistral_cli.engine.plan import free_memory
+from mistral_cli.errors import OutOfMemoryError
 from mistral_cli.weights.adapters.attached import Adapters
+from mistral_cli.weights.adapters.files import find_adapter
 from mistral_cli.weights.adapters.lora_config import CONFIG
 from mistral_cli.weights.adapters.places import adapter_folder, adapter_name
 from mistral_cli.weights.quantized_file import FileStamp
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mistral_cli.engine.generate import NativeEngine
+    from mistral_cli.model.transformer import Mistral
     from mistral_cli.weights.adapters.attached import Attached
 
 
@@ -43,6 +47,7 @@ class NativeAdapters:
     def load(self, folder: Path | str, strength: float = 1.0, *, name: str | None = None) -> AdapterInfo:
         """Put the adapter in ``folder`` onto the model; see ``adapting.Adapters.load``."""
         found = adapter_folder(str(folder)).absolute()
+        _check_room(find_adapter(found).parameters, self._engine.model)
         name = name or free_name(adapter_name(found), str(found), self.attached)
         attached = self._adapters.load(found, strength, name=name)
         self._stamps[attached.name] = _stamps(attached)
@@ -67,6 +72,15 @@ class NativeAdapters:
     def _say_changed(self) -> None:
         self._engine.model_changed()
         self._changed(self.attached)
+
+
+def _check_room(parameters: int, model: Mistral) -> None:
+    """Refuse, with both numbers, matrices for which there is no room beside the model."""
+    needed, free = parameters * model.dtype.itemsize, free_memory(model.device)
+    if needed > free:
+        raise OutOfMemoryError(
+            f"The adapter needs {needed:,} bytes, but {free:,} are free.", "Take another off, or close other programs."
+        )
 
 
 def _stamps(attached: Attached) -> list[object]:

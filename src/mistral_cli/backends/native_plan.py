@@ -58,6 +58,7 @@ def plan_native(  # noqa: PLR0913 (the options of a model)
     quantize: str | None = None,
     kv: str = PLAIN,
     compile: bool = False,  # noqa: A002 (as the flag)
+    adapter_parameters: int = 0,
 ) -> NativePlan:
     """Look at a model before it is loaded. The arguments are those of ``load_native``, and so is what is raised."""
     folder, where = Path(path), choose_device(device)
@@ -75,7 +76,7 @@ def plan_native(  # noqa: PLR0913 (the options of a model)
     tokenizer = load_tokenizer(folder, template=template)
     check_vocabulary(tokenizer, args.vocab_size)
     held = held_bytes(files, args, number, where) if own else None
-    plan = Plan(args=args, dtype=number, device=where, quantize=scheme, kv=kv, held=held)
+    plan = Plan(args=args, dtype=number, device=where, quantize=scheme, kv=kv, held=held, adapters=adapter_parameters)
     return NativePlan(folder=folder, own=own, plan=plan, tokenizer=tokenizer, config=read_generation_config(folder))
 
 

@@ -152,6 +152,7 @@ def _talk(
     load: Callable[[Settings, Console], Backend],
 ) -> None:
     from mistral_cli.commands.list import model_names
+    from mistral_cli.commands.pull import find_or_offer_adapter
     from mistral_cli.ui.adapters import go_on_with
     from mistral_cli.ui.answer import open_writer
     from mistral_cli.ui.keyboard.opening import keyboard_for
@@ -186,6 +187,7 @@ def _talk(
         check=others.check,
         reload=others.reload,
         models=model_names,
+        offer_adapter=partial(find_or_offer_adapter, console=console),
         is_strict=settings.script is not None,
         overflow=Overflow(policy=settings.overflow, ask=_asker(settings, console)),
         shows_stats=settings.stats,

@@ -7,7 +7,7 @@ import gc
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from mistral_cli.adapting import AdapterChoice, read_choice
+from mistral_cli.adapting import AdapterChoice, doubt, read_choice
 from mistral_cli.commands.ending import ENDING
 from mistral_cli.commands.show_facts import USUAL_CONTEXT
 from mistral_cli.commands.threads import choose_threads, granted_cores
@@ -26,7 +26,7 @@ def open_backend(settings: Settings, console: Console, prompt: Prompt | None = N
         ContextError: ``prompt``, where it is known already, is longer than the context can be.
         ModelNotFoundError, CheckpointError, OutOfMemoryError, UsageError: as ``find_or_offer`` and ``load_backend`` do.
     """
-    from mistral_cli.commands.pull import find_or_offer
+    from mistral_cli.commands.pull import find_or_offer, find_or_offer_adapter
     from mistral_cli.weights.hub import default_model, full_name
 
     adapters = tuple(map(read_choice, settings.adapter))
@@ -37,6 +37,8 @@ def open_backend(settings: Settings, console: Console, prompt: Prompt | None = N
     if prompt is not None:
         _refuse_too_long(prompt, path, settings)
     which = _choose(path, settings, console)
+    for choice in adapters:
+        find_or_offer_adapter(choice.path, console)
     console.status(f"Loading {name} …")
     with _collecting_nothing():
         return _load(name, path, settings, which, console, adapters=adapters)
@@ -144,6 +146,9 @@ def _load(
         progress=ByteBar(console=console, label=f"Loading {name}").update,
     )
     console.clear_status()
+    for adapter in backend.info.adapters:
+        if said := doubt(adapter, name, str(path)):
+            console.notice(said)
     ENDING.check()
     torch.set_num_threads(choose_threads(settings.threads, backend.info.parameters))
     return backend

@@ -42,12 +42,14 @@ def merge(
     It is a model like any other, for `-m DIR` and for transformers, quantized if asked; the old one stays as it is.
     It is made tensor by tensor: memory need not hold the model.
     """
-    from mistral_cli.commands.pull import find_or_offer
+    from mistral_cli.commands.pull import find_or_offer, find_or_offer_adapter
     from mistral_cli.weights.hub import full_name
 
     settings, console = start(ctx, {"revision": revision, "dtype": dtype, "threads": threads, "quiet": quiet})
     choices, name = [read_choice(text) for text in adapters], full_name(model)
     folder = find_or_offer(name, settings.revision, console)
+    for choice in choices:
+        find_or_offer_adapter(choice.path, console)
     import torch
 
     from mistral_cli.commands.threads import granted_cores

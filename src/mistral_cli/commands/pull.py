@@ -135,6 +135,32 @@ def find_or_offer(name: str, revision: str | None, console: Console) -> Path:
     return _fetch(plan, console)
 
 
+def find_or_offer_adapter(name: str, console: Console) -> Path:
+    """Return the folder of an adapter; where a hub id was never fetched, say its size and ask, if somebody can answer.
+
+    Raises:
+        ModelNotFoundError: it is not here, and nobody said yes to fetching it.
+        CheckpointError: it is no adapter; the cache is damaged.
+        NetworkError, UsageError: as ``adapter_folder`` and ``download`` have it.
+    """
+    from mistral_cli.weights.adapters.lora_config import CONFIG
+    from mistral_cli.weights.adapters.places import adapter_folder
+    from mistral_cli.weights.hub import NotFetchedError
+
+    try:
+        return adapter_folder(name)
+    except NotFetchedError as error:
+        if not console.can_ask:
+            raise
+        console.notice(error.message)
+    plan = _plan(name, None, console)
+    if CONFIG not in {file.name for file in plan.files}:
+        raise CheckpointError(f"{name} holds a model, but no adapter.", f"For the model: mistral pull {name}")
+    if not console.ask("Download it now?"):
+        raise ModelNotFoundError(f"The adapter {name} was not downloaded.", "Without it the model answers alone.")
+    return _fetch(plan, console)
+
+
 def _plan(repo_id: str, revision: str | None, console: Console) -> Plan:
     """Ask the hub what would be fetched, say it, and check that it fits on the disk."""
     from mistral_cli.weights.hub_plan import check_disk, download_plan

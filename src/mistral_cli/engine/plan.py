@@ -95,6 +95,8 @@ class Plan:
     kv: str = PLAIN
     held: int | None = None
     """Bytes of the weights where they are known: those of a checkpoint that is quantized already."""
+    adapters: int = 0
+    """Numbers in the adapters that come beside the weights; they are never quantized."""
 
     @property
     def weights(self) -> int:
@@ -108,13 +110,18 @@ class Plan:
         cache = kv_bytes(self.args, context, self.dtype, self.kv)
         return cache + activation_bytes(self.args, context, self.dtype)
 
+    @property
+    def resident(self) -> int:
+        """Bytes of what is there before the first token: the weights and the adapters."""
+        return self.weights + self.adapters * self.dtype.itemsize
+
     def needed(self, context: int) -> int:
         """Return the bytes of everything."""
-        return self.weights + self.beside(context)
+        return self.resident + self.beside(context)
 
     def largest_context(self, free: int, most: int) -> int:
         """Return the most tokens, of ``most`` at most, with which all fits into ``free`` bytes; 0 where none do."""
-        low, high, room = 0, most, free - self.weights
+        low, high, room = 0, most, free - self.resident
         while low < high:
             middle = (low + high + 1) // 2
             low, high = (middle, high) if self.beside(middle) <= room else (low, middle - 1)
@@ -163,8 +170,9 @@ def rounded(context: int) -> int:
 
 def _too_large(plan: Plan, context: int, free: int) -> OutOfMemoryError:
     form = str(plan.dtype).removeprefix("torch.") if plan.quantize == NONE else plan.quantize
+    adapters = f"{plan.resident - plan.weights:,} for its adapters, " if plan.adapters else ""
     message = (
-        f"The model needs {plan.needed(context):,} bytes ({plan.weights:,} for its weights in {form}, "
+        f"The model needs {plan.needed(context):,} bytes ({plan.weights:,} for its weights in {form}, {adapters}"
         f"the rest for {context:,} tokens), but {free:,} are free."
     )
     return OutOfMemoryError(message, _nearest(plan, context, free))
@@ -186,7 +194,7 @@ def _nearest(plan: Plan, context: int, free: int) -> str:
 def _smaller_models(plan: Plan, free: int) -> str:
     """Name the published shapes that fit in the smallest form there is on this device."""
     *_, (flags, smallest) = [("", plan), *plan.alternatives()]
-    others = {name: replace(smallest, args=shape(), held=None) for name, shape in _SHAPES.items()}
+    others = {name: replace(smallest, args=shape(), held=None, adapters=0) for name, shape in _SHAPES.items()}
     fitting = [name for name, other in others.items() if other.needed(LEAST_CONTEXT) <= free]
     if not fitting:
         return "Close other programs, or take the built-in model: no published one fits."

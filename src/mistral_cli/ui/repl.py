@@ -71,6 +71,8 @@ class Repl:
     """Loads the model that answered again; by default ``load`` does, by its name."""
     models: Callable[[], Iterable[str]] = tuple
     """Names what ``load`` finds on this disk."""
+    offer_adapter: Callable[[str], object] = no_objection
+    """Fetches an adapter that is not on this disk, if somebody wants that; raises where it is nowhere."""
     before_role: tuple[SamplingParams, str] | None = None
     """Parameters and system prompt as they are without the role that answers; None: no role does."""
     place: Beginning | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING, Final
 
-from mistral_cli.adapting import labels, read_choice
+from mistral_cli.adapting import doubt, labels, read_choice
 from mistral_cli.errors import UsageError
 from mistral_cli.ui.adapters import adapters_of
 from mistral_cli.ui.columns import in_columns
@@ -36,8 +36,12 @@ def _load(repl: Repl, words: list[str]) -> None:
     if not 1 <= len(words) <= 2:
         raise UsageError("/adapter load takes FOLDER[:SCALE] and a name, if it is to have one.", _EXAMPLE)
     choice, name = read_choice(words[0]), words[1] if len(words) == 2 else None
-    info = adapters_of(repl.backend).load(choice.path, choice.strength, name=name)
+    adapters = adapters_of(repl.backend)
+    repl.offer_adapter(choice.path)
+    info = adapters.load(choice.path, choice.strength, name=name)
     repl.console.notice(f"{info.label} answers from now on: rank {info.rank}, {info.parameters:,} parameters.")
+    if said := doubt(info, repl.backend.info.name, repl.backend.info.path):
+        repl.console.notice(said)
 
 
 def _off(repl: Repl, words: list[str]) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mistral_cli.errors import CheckpointError
-from mistral_cli.weights.adapters.lora_config import CONFIG, WEIGHTS, LoraConfig, read_lora_config
+from mistral_cli.weights.adapters.lora_config import CONFIG, PICKLE, WEIGHTS, LoraConfig, read_lora_config
 from mistral_cli.weights.safetensors_header import read_header
 
 if TYPE_CHECKING:
@@ -133,8 +133,8 @@ def _check_pair(config: LoraConfig, module: str, down: TensorInfo, up: TensorInf
 
 
 def _no_weights(folder: Path) -> CheckpointError:
-    if (folder / "adapter_model.bin").exists():
-        message = f"{folder / 'adapter_model.bin'} is a pickle file, {_NEVER}."
+    if (folder / PICKLE).exists():
+        message = f"{folder / PICKLE} is a pickle file, {_NEVER}."
         return CheckpointError(message, f"Save the adapter as {WEIGHTS}: peft does so by itself today.")
     return CheckpointError(f"{folder} holds no {WEIGHTS}.", "Fetch or train the adapter again.")
 

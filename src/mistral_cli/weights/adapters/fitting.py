@@ -11,7 +11,7 @@ from mistral_cli.weights.config import read_args
 from mistral_cli.weights.files import find_files
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
 
@@ -29,6 +29,11 @@ def check_adapters(model: Path, names: Sequence[str]) -> list[Path]:
         for folder in folders:
             match_adapter(find_adapter(folder), args)
     return folders
+
+
+def parameters_of(folders: Iterable[Path]) -> int:
+    """Return how many numbers the adapters in these folders have together; raises as ``find_adapter`` does."""
+    return sum(find_adapter(folder).parameters for folder in folders)
 
 
 def find_adapters(names: Sequence[str]) -> list[Path]:

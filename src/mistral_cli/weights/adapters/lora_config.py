@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+PICKLE = "adapter_model.bin"
+"""What peft wrote once, and still reads: never read here."""
 LARGEST_RANK = 4096
 LONGEST_NAME = 1000
 """Characters of a base's name; what is longer names nothing."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from mistral_cli.errors import ModelNotFoundError, UsageError
 from mistral_cli.weights import hub_cache
+from mistral_cli.weights.adapters.lora_config import CONFIG, PICKLE, WEIGHTS
 from mistral_cli.weights.hub import NotFetchedError, check_links, expand
 from mistral_cli.weights.hub_names import is_id
 
@@ -52,4 +53,8 @@ def _cached(repo_id: str) -> Path:
         where = f"there is no folder of that name here, and it is not in the hub's cache ({hub_cache.cache_folder()})"
         raise NotFetchedError(f"The adapter {repo_id} is not on this disk: {where}.", f"To fetch it: {pull}")
     check_links(snapshot, pull)
+    lacking = [name for name in (CONFIG, WEIGHTS) if not (snapshot / name).exists()]
+    if len(lacking) == 1 and not (snapshot / PICKLE).exists():
+        message = f"Only a part of the adapter {repo_id} was fetched: {snapshot} lacks {', '.join(lacking)}."
+        raise NotFetchedError(message, f"Fetch the rest with: {pull}")
     return snapshot
