@@ -85,7 +85,11 @@ class Chat:
     def _answer(self, tokens: int, stop_after: int | None) -> tuple[list[Event], tuple[int, ...]]:
         prompt = self.backend.encode(self.messages)
         params = SamplingParams(
-            temperature=1.5, seed=next(self.seeds), max_tokens=tokens, logit_bias={self.backend.tokenizer.eos_id: -1e4}
+            temperature=1.5,
+            top_p=1.0,
+            seed=next(self.seeds),
+            max_tokens=tokens,
+            logit_bias={self.backend.tokenizer.eos_id: -1e4},
         )
         passes: list[torch.Tensor] = []
         hook = self.model.register_forward_hook(lambda _module, _inputs, output: passes.append(output[0][0, -1]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
@@ -106,17 +107,12 @@ def test_the_environment_may_choose(llama: Path, ours: Path, monkeypatch: pytest
         load_settings(environ={"MISTRAL_CLI_BACKEND": "llama"})
 
 
-def test_lines_are_answered_one_after_the_other(capfd: pytest.CaptureFixture[str], llama: Path, tmp_path: Path) -> None:
-    lines = tmp_path / "lines"
-    lines.write_text("One?\nTwo?\n")
-    with lines.open() as stdin:
-        run = subprocess.run(
-            [sys.executable, "-m", "mistral_cli", "gen", "--lines", "-q", "-m", llama, *GREEDY],
-            stdin=stdin,
-            capture_output=True,
-            check=True,
-        )
-    rows = [json.loads(line) for line in run.stdout.splitlines()]
+def test_lines_are_answered_one_after_the_other(
+    capfd: pytest.CaptureFixture[str], llama: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"One?\nTwo?\n")))
+    found = mistral(capfd, "gen", "--lines", "-q", "-m", str(llama), *GREEDY).out
+    rows = [json.loads(line) for line in found.splitlines()]
     assert [row["line"] for row in rows] == [1, 2]
     for row, question in zip(rows, ("One?", "Two?"), strict=True):
         alone = mistral(capfd, "gen", "--no-stdin", question, "-m", str(llama), *GREEDY, "--json").out

@@ -12,6 +12,9 @@ from pathlib import Path
 import pytest
 from command_line import mistral
 
+from mistral_cli.backends.native import load_native
+from mistral_cli.weights.hub import builtin_path
+from mistral_cli.weights.quantized_cache import QuantizedCache
 from tiny_models import write_tiny_model
 
 LEFT = ("gen", "--no-stdin", "-t", "0", "-n", "4", "--model")
@@ -26,11 +29,19 @@ def folder() -> Path:
     return Path(os.environ["MISTRAL_CLI_HOME"]) / "cache" / "quantized"
 
 
+@pytest.fixture(scope="module")
+def copies(tmp_path_factory: pytest.TempPathFactory, tiny: Path) -> Path:
+    """Quantize the built-in model, then the tiny one."""
+    made = tmp_path_factory.mktemp("copies")
+    for name, path in (("builtin", builtin_path()), (str(tiny), tiny)):
+        load_native(path, name=name, device="cpu", quantize="nf4", cache=QuantizedCache(folder=made))
+    return made
+
+
 @pytest.fixture
-def kept(capfd: pytest.CaptureFixture[str], tiny: Path) -> str:
-    """Quantize the tiny model and the built-in one; return the name of the tiny one's copy."""
-    for model in ("builtin", str(tiny)):
-        assert mistral(capfd, *LEFT, model, "--quantize", "nf4", "hello").code == 0
+def kept(copies: Path) -> str:
+    """Keep a copy of both; return the name of the tiny one's."""
+    shutil.copytree(copies, folder())
     (path,) = folder().glob("tiny-model-nf4-*")
     return path.stem
 

@@ -96,18 +96,17 @@ def test_the_layers_that_computed_each_side_are_told(prompts: str, capfd: pytest
     assert found["b_layers"] == {"Linear": 28}
 
 
-def test_without_our_kernel_other_layers_compute_and_the_numbers_are_others(prompts: str) -> None:
+def test_without_our_kernel_other_layers_compute_and_the_numbers_are_others(
+    prompts: str, capfd: pytest.CaptureFixture[str]
+) -> None:
     """A process of its own: the choice is made once in each, and a switch that did nothing must not pass for one."""
-    command = [sys.executable, "-m", "mistral_cli", "quant-diff", prompts, "--lines", "--limit", "1", "-n", "4", "-q"]
-    found = [
-        json.loads(
-            subprocess.run([*command, "-m", "builtin", "--a", "nf4"], env=env, check=True, capture_output=True).stdout
-        )
-        for env in ({**os.environ}, {**os.environ, library.FORCE: library.NONE})
-    ]
-    assert "PackedLinear" in found[0]["a_layers"]
-    assert "PackedLinear" not in found[1]["a_layers"]
-    assert found[0]["mean_kl"] != found[1]["mean_kl"]
+    asked = ["quant-diff", prompts, "--lines", "--limit", "1", "-n", "4", "-q", "-m", "builtin", "--a", "nf4"]
+    ours = json.loads(mistral(capfd, *asked).out)
+    program, switched = [sys.executable, "-m", "mistral_cli"], {**os.environ, library.FORCE: library.NONE}
+    others = json.loads(subprocess.run([*program, *asked], env=switched, check=True, capture_output=True).stdout)
+    assert "PackedLinear" in ours["a_layers"]
+    assert "PackedLinear" not in others["a_layers"]
+    assert ours["mean_kl"] != others["mean_kl"]
 
 
 def test_nothing_to_compare_is_refused(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
