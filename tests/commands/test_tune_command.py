@@ -241,7 +241,7 @@ def test_on_a_terminal_the_losses_are_drawn(tmp_path: Path) -> None:
     tuning = Tuning(tmp_path / "mine", write_capitals(tmp_path), console=fake_console(terminal=True, columns=60))
     tuning.run()
     assert "loss of 6 steps\n   3 ┤█\n" in tuning.err
-    assert "Training  ━━" in tuning.err
+    assert "Training  6/6  loss 0.500  0 s left" in tuning.err
 
 
 def test_a_long_training_says_after_some_steps_how_long_it_will_take(tuning: Tuning) -> None:

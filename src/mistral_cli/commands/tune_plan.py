@@ -113,6 +113,7 @@ def plan_json(prepared: Prepared, free: int) -> dict[str, object]:
         "steps": prepared.steps,
         "memory": {
             "weights": memory.weights,
+            "mapped": memory.mapped,
             "adapter": memory.adapter,
             "activations": memory.activations,
             "logits": memory.logits,

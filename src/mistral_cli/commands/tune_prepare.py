@@ -98,7 +98,7 @@ def prepare(ask: Ask, path: Path, console: Console, *, may_lack_tokenizer: bool 
     recipe = resolve_recipe(ask)
     args = read_args(path)
     recipe = _fitting(recipe, args, ask)
-    base = _base(path, args, recipe)
+    base = base_of(path, args, recipe)
     tokenizer, problem = _tokenizer(path, args, may_lack=may_lack_tokenizer)
     data = _read(ask, recipe, tokenizer, problem, console)
     sequences = make_sequences(data.train, recipe) if tokenizer else ()
@@ -176,7 +176,7 @@ def _fitting(recipe: Recipe, args: ModelArgs, ask: Ask) -> Recipe:
 # -- the model ---------------------------------------------------------------------------------------------------------
 
 
-def _base(path: Path, args: ModelArgs, recipe: Recipe) -> Base:
+def base_of(path: Path, args: ModelArgs, recipe: Recipe) -> Base:
     """Return what the base is in memory: what is quantized, or stored in 16 bits, computes in 16."""
     from mistral_cli.commands.show_facts import stated_dtype
     from mistral_cli.tune.plan import Base
@@ -186,7 +186,8 @@ def _base(path: Path, args: ModelArgs, recipe: Recipe) -> Base:
     config = find_config(path)
     own = stated_scheme(config)
     is_wide = stated_dtype(config) in ("float32", "float64") and own is None and recipe.quantize == "none"
-    return Base(args=args, number_bytes=4 if is_wide else 2, is_quantized=own is not None)
+    held = sum(file.stat().st_size for file in path.glob("*.safetensors")) if own is not None else 0
+    return Base(args=args, number_bytes=4 if is_wide else 2, is_quantized=own is not None, held=held or None)
 
 
 def _tokenizer(path: Path, args: ModelArgs, *, may_lack: bool) -> tuple[Tokenizer | None, str]:

@@ -153,10 +153,12 @@ def _trained(ask: Ask, prepared: Prepared, settings: Settings, watch: Watch, tra
     import torch
 
     from mistral_cli.commands.threads import granted_cores
+    from mistral_cli.engine.reclaim import give_back_at_once
     from mistral_cli.tune.events import Job
     from mistral_cli.weights.hub import BUILTIN, find_folder
 
     torch.set_num_threads(settings.threads or granted_cores())
+    give_back_at_once()
     is_folder = prepared.name != BUILTIN and find_folder(prepared.name) is not None
     job = Job(
         model_folder=prepared.path,

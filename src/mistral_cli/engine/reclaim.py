@@ -1,7 +1,8 @@
-"""What would be free if this process gave its model up: for whoever wants another in its place. Knows no model."""
+"""What would be free if this process gave its model up, and that freed memory is free. Knows no model."""
 
 from __future__ import annotations
 
+import ctypes
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,3 +35,19 @@ def _anonymous(status: Path) -> int:
     except OSError:
         return 0
     return next((1024 * int(line.split()[1]) for line in lines if line.startswith("RssAnon:")), 0)
+
+
+_MMAP_THRESHOLD = -3
+"""glibc's name of an option (``malloc.h``)."""
+
+
+def give_back_at_once(nbytes: int = 2**21) -> None:
+    """Let blocks of so many bytes or more go back to the system when they are freed; only glibc knows how.
+
+    By itself it comes to keep those of up to 32 MB in its heap, where what a step of a training leaves for its way back
+    stands between what it frees: a fourth of the memory that was measured was holes (1 billion parameters).
+    """
+    if sys.platform == "linux":
+        option = getattr(ctypes.CDLL(None), "mallopt", None)
+        if option is not None:
+            option(_MMAP_THRESHOLD, nbytes)

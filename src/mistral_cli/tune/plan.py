@@ -29,6 +29,9 @@ _FLOAT32 = 4
 _ADAM = 4 * _FLOAT32
 """Bytes of one number that is trained: itself, its gradient, and the two means that AdamW keeps of it."""
 
+_LOGIT = 3 * _FLOAT32
+"""Bytes of one logit when the loss goes back: its logarithm, and the gradients of that and of itself."""
+
 _SAME_INPUT = (("q_proj", "k_proj", "v_proj"), ("gate_proj", "up_proj"), ("down_proj",))
 """Layers that read the same; what ``o_proj`` reads is kept in any case, as what came out of attention."""
 
@@ -45,6 +48,8 @@ class Base:
     """Bytes of a number of its weights that is not quantized, and of what is computed."""
     is_quantized: bool = False
     """Whether its files are quantized to 4 bits already, whatever the recipe says."""
+    held: int | None = None
+    """Bytes of its weights where they are known: those of files that are quantized already."""
 
     def scheme(self, recipe: Recipe) -> str:
         """Return how its weights are held."""
@@ -83,6 +88,8 @@ class Memory:
 
     weights: int
     """The base's."""
+    mapped: int
+    """Of those, what on a CPU stays in its file, of which the system keeps in memory what it has room for."""
     adapter: int
     """Those that are trained, their gradients and what the optimizer keeps."""
     activations: int
@@ -111,9 +118,10 @@ def plan_memory(base: Base, recipe: Recipe, load: Load) -> Memory:
     inputs = tokens * args.dim * base.number_bytes
     return Memory(
         weights=base_bytes(base, base.scheme(recipe)),
+        mapped=_mapped_bytes(base, base.scheme(recipe)),
         adapter=count_adapter(args, recipe).trained * _ADAM,
         activations=args.n_layers * (inputs if recipe.checkpointing else of_layer),
-        logits=recipe.batch * load.learnt * args.vocab_size * _logit_bytes(base),
+        logits=recipe.batch * load.learnt * args.vocab_size * _LOGIT,
         layer=of_layer * recipe.checkpointing + tokens * _gradient_bytes(base) + _workspace(base, base.scheme(recipe)),
     )
 
@@ -124,10 +132,20 @@ def base_bytes(base: Base, scheme: str) -> int:
     Its head stays as it is, and the experts of a Mixtral, which are no linear layers there.
     """
     total = base.number_bytes * base.args.parameters
+    if base.held is not None:
+        return base.held
     if scheme == "none":
         return total
     packed = [outputs * inputs for outputs, inputs in _quantized(base.args)]
     return total - sum(base.number_bytes * numbers - _four_bits(numbers) for numbers in packed)
+
+
+def _mapped_bytes(base: Base, scheme: str) -> int:
+    """Return the bytes of the weights that are as they are in their files; a quantized file's are read."""
+    if base.held is not None:
+        return 0
+    packed = _quantized(base.args) if scheme != "none" else []
+    return base.number_bytes * (base.args.parameters - sum(outputs * inputs for outputs, inputs in packed))
 
 
 def _quantized(args: ModelArgs) -> list[tuple[int, int]]:
@@ -170,11 +188,6 @@ def _adapter_numbers(base: Base, recipe: Recipe) -> int:
     if base.number_bytes != _FLOAT32:
         return between + sum(inputs.values())
     return between + sum(max(inputs.get(name, 0) for name in names) for names in _SAME_INPUT)
-
-
-def _logit_bytes(base: Base) -> int:
-    """Return the bytes of one logit: as computed, in 32 bits, its logarithm, and the gradients of both."""
-    return 3 * _FLOAT32 + (_FLOAT32 if base.number_bytes == _FLOAT32 else _FLOAT32 + base.number_bytes)
 
 
 def _gradient_bytes(base: Base) -> int:
