@@ -95,9 +95,10 @@ def _prepared(
     import torch  # noqa: PLC0415 (see above)
     from transformers import set_seed  # noqa: PLC0415
 
-    from mistral_cli.tune.training.base import load_base, put_adapter, save_memory  # noqa: PLC0415
+    from mistral_cli.tune.training.base import check_base, load_base, put_adapter, save_memory  # noqa: PLC0415
     from mistral_cli.tune.training.loop import Training, make_arguments  # noqa: PLC0415
 
+    check_base(job.model_folder)
     rows = make_sequences(job.train, job.recipe)
     arguments = make_arguments(job.recipe, job.folder / checkpoints.FOLDER, len(rows))
     identity = checkpoints.identify(job, rows, arguments.world_size)
@@ -118,13 +119,20 @@ def _prepared(
 
 def _run(training: Training, apart: Rows, found: Checkpoint | None) -> Evaluation | None:
     """Ask, train, ask again, write; return what came of it, None of what was interrupted."""
+    from mistral_cli.tune.training.base import fill_adapter  # noqa: PLC0415 (imports torch)
+
     if apart and found is None:
         with training.model.disable_adapter():
             training.before = _ask(training, apart, step=0)
-    training.train(resume_from_checkpoint=str(found.folder) if found else None)
+    steps = training.args.max_steps
+    if found is not None and found.step == steps:  # all that is missing is the adapter
+        fill_adapter(training.model, found.folder)
+        training.state.global_step = steps
+    else:
+        training.train(resume_from_checkpoint=str(found.folder) if found else None)
     if training.interrupted:
         return None
-    after = _ask(training, apart, step=training.state.global_step) if apart else None
+    after = _ask(training, apart, step=steps) if apart else None
     if training.is_world_process_zero():
         _write(training)
     training.accelerator.wait_for_everyone()

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import torch
+from safetensors.torch import load_file
 
 from mistral_cli.backends import hf_model
 from mistral_cli.backends.hf_plan import Placement
 from mistral_cli.errors import CheckpointError, UsageError
 from mistral_cli.tune.recipe import ALL_LINEAR
+from mistral_cli.weights.adapters.lora_config import WEIGHTS
 from mistral_cli.weights.files import HUGGINGFACE, find_files
 from mistral_cli.weights.formats import main_dtype
 from mistral_cli.weights.mapped_tensors import STORED
@@ -20,26 +22,38 @@ if TYPE_CHECKING:
     from mistral_cli.tune.recipe import Recipe
 
 
+def check_base(folder: Path) -> None:
+    """Refuse a model that nothing is trained on, before anything is loaded.
+
+    Raises:
+        ModelNotFoundError, CheckpointError: it is not there, damaged, in Mistral's own format, or quantized, but not
+            by bitsandbytes to 4 bits.
+    """
+    if find_files(folder).format != HUGGINGFACE:
+        message = f"{folder} is in Mistral's own format, but training reads Hugging Face's."
+        raise CheckpointError(message, "Take the model's repository with files named model-*.safetensors.")
+    done = hf_model.quantized_by(hf_model.read_config(folder))
+    if done not in (None, "nf4", "fp4"):
+        message = f"{folder} is quantized already ({done:.40}), and no adapter is trained on that."
+        raise CheckpointError(message, "Take the model as it was published, with --quantize nf4.")
+
+
 def load_base(folder: Path, recipe: Recipe, device: torch.device) -> Any:
     """Return the model in ``folder``, frozen, on ``device``; quantized while it is read where the recipe says so.
 
     A folder that bitsandbytes quantized to 4 bits is taken as it is.
 
     Raises:
-        CheckpointError: it is damaged, in Mistral's own format, or quantized in a way that nothing is trained on.
+        CheckpointError: it is damaged.
         OutOfMemoryError: no room.
     """
-    if find_files(folder).format != HUGGINGFACE:
-        message = f"{folder} is in Mistral's own format, but training reads Hugging Face's."
-        raise CheckpointError(message, "Take the model's repository with files named model-*.safetensors.")
     tensors, config = hf_model.check_files(folder), hf_model.read_config(folder)
-    done = hf_model.quantized_by(config)
-    if done not in (None, "nf4", "fp4"):
-        message = f"{folder} is quantized already ({done:.40}), and no adapter is trained on that."
-        raise CheckpointError(message, "Take the model as it was published, with --quantize nf4.")
     placement = Placement(device_map={"": str(device)}, max_memory=None, context=0)
-    dtype = _dtype(main_dtype(tensors.values()), is_quantized=done is not None or recipe.quantize != "none")
-    return hf_model.load_model(folder, config, dtype=dtype, placement=placement, quantize=recipe.quantize)
+    is_quantized = recipe.quantize != "none" or hf_model.quantized_by(config) is not None
+    dtype = _dtype(main_dtype(tensors.values()), is_quantized=is_quantized)
+    model = hf_model.load_model(folder, config, dtype=dtype, placement=placement, quantize=recipe.quantize)
+    model.config.use_cache = False  # with one, transformers does not look for several samples in a row
+    return model
 
 
 def _dtype(stored: str, *, is_quantized: bool) -> torch.dtype:
@@ -73,6 +87,13 @@ def put_adapter(model: Any, recipe: Recipe, base: str) -> Any:
     # get_peft_model writes where it was loaded from instead
     wrapped.peft_config["default"].base_model_name_or_path = base
     return wrapped
+
+
+def fill_adapter(model: Any, folder: Path) -> None:
+    """Give peft's ``model`` the adapter in ``folder``, which has its shape."""
+    from peft import set_peft_model_state_dict  # noqa: PLC0415 (see above)
+
+    set_peft_model_state_dict(model, load_file(folder / WEIGHTS))
 
 
 def save_memory(model: Any) -> None:

@@ -173,17 +173,28 @@ class _Follow(TrainerCallback):  # type: ignore[misc]  # transformers has no typ
 
     def __init__(self, training: Training) -> None:
         self.training = training
+        self._is_first = True
+
+    def on_epoch_begin(self, *_: Any, **__: Any) -> None:
+        """Remember the random numbers before the order of the rows is drawn, as who goes on draws it again."""
+        self.training.random = _random_state()
+        self._is_first = True
 
     def on_step_begin(self, *_: Any, **__: Any) -> None:
         """Remember where the step began."""
         training = self.training
-        training.begun, training.tokens, training.random = time.perf_counter(), 0, _random_state()
+        training.begun, training.tokens = time.perf_counter(), 0
+        if not self._is_first:
+            training.random = _random_state()
+        self._is_first = False
 
-    def on_substep_end(self, _: Any, __: Any, control: Any, **___: Any) -> None:
+    def on_substep_end(self, _: Any, state: Any, control: Any, **__: Any) -> None:
         """Where the training is to end in the middle of a step, save as if this step had not begun."""
-        if self.training.is_stopping():
-            _set_random_state(self.training.random)
-            control.should_save = control.should_training_stop = True
+        training = self.training
+        if training.is_stopping():
+            _set_random_state(training.random)
+            control.should_training_stop = True
+            control.should_save = training.last != checkpoints.place_of(training.job.folder, state.global_step)
 
     def on_step_end(self, _: Any, state: Any, control: Any, **__: Any) -> None:
         """Save and end where that is asked; the last step is saved anyway."""
