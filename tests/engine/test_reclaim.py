@@ -37,7 +37,7 @@ import torch
 from pathlib import Path
 from mistral_cli.engine.reclaim import _anonymous, STATUS, give_back_at_once
 give_back_at_once()
-torch.empty(32 << 20, dtype=torch.uint8).fill_(1)  # by itself, glibc keeps all smaller ones from now on
+torch.empty(24 << 20, dtype=torch.uint8).fill_(1)  # by itself, glibc keeps all smaller ones from now on
 blocks = [torch.ones(8 << 20, dtype=torch.uint8) for _ in range(16)]
 held = _anonymous(STATUS)
 del blocks[::2]

@@ -141,9 +141,9 @@ def base_bytes(base: Base, scheme: str) -> int:
 
 
 def _mapped_bytes(base: Base, scheme: str) -> int:
-    """Return the bytes of the weights that are as they are in their files; a quantized file's are read."""
+    """Return the bytes of the weights that are as they are in their files: all but those that are quantized now."""
     if base.held is not None:
-        return 0
+        return base.held
     packed = _quantized(base.args) if scheme != "none" else []
     return base.number_bytes * (base.args.parameters - sum(outputs * inputs for outputs, inputs in packed))
 
