@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from typing import TYPE_CHECKING
 
 import pexpect
@@ -56,10 +55,9 @@ def test_a_question_piped_or_given_or_typed_after_a_stopped_one_gets_the_same_an
     chat.send(f"\x1b[200~{LONG}\x1b[201~\r")  # pasted: keys one by one would be drawn one by one
     chat.expect(r"Reading the prompt: [1-9][0-9,]* of 7,")
     chat.send("\x03")
-    stopped = time.monotonic()
     chat.expect(r"\(stopped\)")
+    assert not re.search(r"7,\d{3} of 7,", chat.before)  # the rest of it was not read
     chat.expect(READY)
-    assert time.monotonic() - stopped < 1
     chat.send(f"{QUESTION}\r")
     chat.expect(r"(?:\n|\x1b\[[0-9;?]*[A-Za-z])" + re.escape(given["text"]) + "\r\n")  # a line of its own, whole
     chat.expect(READY)
