@@ -138,6 +138,10 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self._answer()
 
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self._answer()
+
     def _answer(self) -> None:
         hub, path = self.stand_in, unquote(urlsplit(self.path).path)
         authorization = self.headers.get("Authorization")
@@ -151,6 +155,10 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(hub.cdn_moods.pop(0))
         elif path.startswith("/api/models/"):
             self._info(path.removeprefix("/api/models/"))
+        elif path.startswith("/api/datasets/") and "/tree/" in path:
+            self._tree(path.removeprefix("/api/"))
+        elif path.startswith("/api/datasets/"):
+            self._info(path.removeprefix("/api/"))
         elif "/resolve/" in path:
             self._resolve(path.strip("/"))
         else:
@@ -197,6 +205,20 @@ class _Handler(BaseHTTPRequestHandler):
             "downloads": 0,
         }
         self._send(200, {"Content-Type": "application/json"}, json.dumps(info).encode())
+
+    def _tree(self, rest: str) -> None:
+        """List the files of a data set: its repository is called ``datasets/OWNER/NAME``."""
+        repo_id, _, place = rest.partition("/tree/")
+        repo, folder = self.stand_in.repos.get(repo_id), place.partition("/")[2]
+        if self._refuse(repo, content=False) or repo is None:
+            return
+        begin = f"{folder}/" if folder else ""
+        inside = [name for name in repo.files if name.startswith(begin)]
+        files = [name for name in inside if "/" not in name.removeprefix(begin)]
+        rows = [{"type": "file", "path": name, "size": len(repo.files[name]), "oid": "0" * 40} for name in files]
+        folders = {begin + name.removeprefix(begin).partition("/")[0] for name in inside if name not in files}
+        rows += [{"type": "directory", "path": name, "oid": "0" * 40} for name in sorted(folders)]
+        self._send(200 if rows else 404, {"Content-Type": "application/json"}, json.dumps(rows).encode())
 
     def _resolve(self, path: str) -> None:
         repo_id, _, rest = path.partition("/resolve/")

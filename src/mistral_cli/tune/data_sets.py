@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 KINDS = ("parquet", "json", "csv", "text", "arrow")
 """Of the library's readers, those for rows of text."""
+_CACHED = "cache"
+"""The library's reader of what it fetched before, where the hub cannot be asked what it was."""
 PACKED = {".parquet": "parquet", ".arrow": "arrow"}
 """Ending of a file that only the library reads -> its kind."""
 SMALL = 256_000_000
@@ -73,9 +75,25 @@ def _open(name: str, subset: str | None, split: str, agree: Callable[[int | None
     elif folder.is_dir():  # read where it lies: no second copy in a cache
         yield from _checked(datasets.load_dataset_builder(name, subset), name).as_streaming_dataset(split)
     else:
+        _look_for_the_hub(datasets, name)
         builder = _checked(datasets.load_dataset_builder(name, subset), name)
         _fetch(builder, name, agree)
         yield from builder.as_dataset(split)
+
+
+def _look_for_the_hub(datasets: Any, name: str) -> None:
+    """Have the library go by its cache alone where the hub does not answer: it would try for a minute or more."""
+    from huggingface_hub import HfApi, errors  # noqa: PLC0415 (0.3 s)
+
+    from mistral_cli.weights.hub_errors import UnreachableError, translate  # noqa: PLC0415 (the hub's library)
+    from mistral_cli.weights.hub_plan import deadline, hush_library, within  # noqa: PLC0415
+
+    hush_library()
+    try:
+        within(deadline(), lambda: HfApi().dataset_info(name, timeout=deadline()))
+    except (errors.HTTPError, OSError) as error:
+        if isinstance(translate(error, name), UnreachableError):
+            datasets.config.HF_HUB_OFFLINE = True
 
 
 def _saved(saved: Any, name: str, split: str) -> Any:
@@ -100,7 +118,7 @@ def _fetch(builder: Any, name: str, agree: Callable[[int | None], bool]) -> None
 def _checked(builder: Any, name: str) -> Any:
     """Return the reader of a data set that holds rows of text."""
     kind = type(builder).__module__.rpartition(".")[2]
-    if kind not in KINDS:
+    if kind not in (*KINDS, _CACHED):
         raise UsageError(f"{name} is a data set of the kind {kind!a:.40}, but rows of text are wanted.", _KINDS)
     return builder
 
@@ -147,7 +165,7 @@ def _told(name: str) -> Iterator[None]:
         raise NetworkError(message, "Check the network (and HF_HUB_OFFLINE), or name a file.") from None
     except (errors.HTTPError, OSError) as error:
         raise translate(error, name) from None
-    except (ValueError, RuntimeError) as error:  # no such subset or split; a data set that wants its own code run
+    except (ValueError, RuntimeError, ImportError) as error:  # no such subset or split; its own code, or pictures
         raise UsageError(f"{name}: {_first(error)}", "See --subset and --split.") from error
 
 

@@ -7,7 +7,7 @@ import re
 import shutil
 import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from huggingface_hub import HfApi, get_hf_file_metadata, hf_hub_url
 from huggingface_hub.errors import HTTPError
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from huggingface_hub.hf_api import ModelInfo, RepoSibling
+
+Info = TypeVar("Info")
+"""What the hub tells."""
 
 DEADLINE = 3.0
 """Seconds until a hub that says nothing counts as out of reach; ``HF_HUB_ETAG_TIMEOUT`` gives it more."""
@@ -124,7 +127,7 @@ def download_plan(repo_id: str, revision: str | None = None) -> Plan:
     check_revision(revision)
     hush_library()
     with translated(repo_id, revision):
-        info = _within(_deadline(), lambda: _ask(repo_id, revision))
+        info = within(deadline(), lambda: _ask(repo_id, revision))
     listed = {item.rfilename: item for item in info.siblings or ()}
     chosen = [listed[name] for name in choose_files(repo_id, listed)]
     files = [_describe(item) for item in chosen]
@@ -150,7 +153,7 @@ def hush_library() -> None:
         logging.set_verbosity_error()  # type: ignore[no-untyped-call]
 
 
-def _deadline() -> float:
+def deadline() -> float:
     """Return how many seconds the hub has to answer."""
     asked = os.environ.get("HF_HUB_ETAG_TIMEOUT", "")
     return float(asked) if asked.isdecimal() else DEADLINE
@@ -159,7 +162,7 @@ def _deadline() -> float:
 def _ask(repo_id: str, revision: str | None) -> ModelInfo:
     """Return what the hub says of a repository; a gated one must let us in."""
     try:
-        info = HfApi().model_info(repo_id, revision=revision, files_metadata=True, timeout=_deadline())
+        info = HfApi().model_info(repo_id, revision=revision, files_metadata=True, timeout=deadline())
     except (ValueError, KeyError, TypeError) as error:
         if isinstance(error, OSError):  # one of the library's, which is both
             raise
@@ -168,13 +171,13 @@ def _ask(repo_id: str, revision: str | None) -> ModelInfo:
     if info.gated and info.siblings:
         names = [item.rfilename for item in info.siblings]
         weights = next((name for name in names if name.endswith(".safetensors")), names[0])
-        get_hf_file_metadata(hf_hub_url(repo_id, weights, revision=info.sha), timeout=_deadline())
+        get_hf_file_metadata(hf_hub_url(repo_id, weights, revision=info.sha), timeout=deadline())
     return info
 
 
-def _within(seconds: float, ask: Callable[[], ModelInfo]) -> ModelInfo:
+def within(seconds: float, ask: Callable[[], Info]) -> Info:
     """Return what ``ask`` returns, or raise TimeoutError: looking up a name may block longer than any time-out."""
-    answers: list[ModelInfo] = []
+    answers: list[Info] = []
     errors: list[Exception] = []
 
     def run() -> None:
