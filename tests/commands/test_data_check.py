@@ -126,7 +126,7 @@ def test_data_may_come_through_a_pipe_and_nothing_needs_torch() -> None:
     ("name", "content", "code", "words"),
     [
         ("empty.jsonl", b"", 1, "holds no rows"),
-        ("zeros.jsonl", bytes(100), 1, "no JSON"),
+        ("zeros.jsonl", bytes(100), 2, "no text"),
         ("wide.csv", "prompt,completion\na,b\n".encode("utf-16"), 2, "iconv -f UTF-16"),
         ("nameless.csv", b"", 2, "names of its columns"),
         ("object.json", b"{}", 2, "no list of rows"),
@@ -163,6 +163,7 @@ def test_a_wrong_use_is_refused(capfd: pytest.CaptureFixture[str], arguments: tu
 
 
 def test_a_file_that_is_missing_is_told(capfd: pytest.CaptureFixture[str]) -> None:
-    outcome = mistral(capfd, "data", "check", "none.jsonl")
-    assert (outcome.code, outcome.out) == (3, "")
-    assert "There is no data at none.jsonl" in outcome.err
+    for name in ("none.jsonl", "x" * 5000):
+        outcome = mistral(capfd, "data", "check", name)
+        assert (outcome.code, outcome.out) == (3, "")
+        assert f"There is no data at {name[:60]}" in outcome.err

@@ -79,6 +79,7 @@ def test_a_file_is_private_and_what_check_reads(
         (("--search", "birds"), 1, "No chat holds that."),
         (("../x",), 2, "cannot be the name of a chat"),
         (("--json",), 2, "Name a file: -o chats.jsonl"),
+        (("--json", "-o", "-"), 2, "Name a file: -o chats.jsonl"),
         (("-o", "/dev/full"), 1, "No space left on device"),
     ],
 )

@@ -9,7 +9,7 @@ from mistral_cli.chat.lessons import Lessons, as_line, lessons
 from mistral_cli.chat.search import search
 from mistral_cli.chat.session import Session
 from mistral_cli.chat.store import FILE_NAME, Store, open_to_read
-from mistral_cli.commands.output import open_target
+from mistral_cli.commands.output import STDOUT, open_target
 from mistral_cli.commands.sizes import counted
 from mistral_cli.errors import MistralError, UsageError
 from mistral_cli.settings.places import places
@@ -38,7 +38,7 @@ def write_lessons(wish: Wish, console: Console, *, as_object: bool) -> None:
         SessionNotFoundError: there is no chat of a name.
         MistralError: there is nothing to learn.
     """
-    if as_object and wish.output is None:
+    if as_object and wish.output in (None, *STDOUT):
         raise UsageError("--json tells of a file, but the conversations go to stdout.", "Name a file: -o chats.jsonl")
     store = open_to_read(places().data / FILE_NAME)
     chats = _chosen(store, wish)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mistral_cli.errors import UsageError
+from mistral_cli.errors import ModelNotFoundError, UsageError
 from mistral_cli.ui.console import Console
 from mistral_cli.ui.stdin import Stdin
 
@@ -74,8 +74,12 @@ class DataFlags:
         from mistral_cli.tune.rows import read_rows
 
         path = Path(name)
-        is_packed = path.suffix.lower() in PACKED and path.is_file()
-        if path.is_dir() or is_packed or (name != "-" and not path.exists() and is_id(name)):
+        try:
+            is_packed = path.suffix.lower() in PACKED and path.is_file()
+            is_set = path.is_dir() or is_packed or (name != "-" and not path.exists() and is_id(name))
+        except OSError as error:  # too long for a file's name
+            raise ModelNotFoundError(f"There is no data at {name:.60}: {error.strerror}.", "Check the path.") from None
+        if is_set:
             return data_set_rows(name, self.subset, self.split, lambda size: self._agrees(name, size, console))
         for flag, value in (("--subset", self.subset), ("--split", self.split)):
             if value is not None:

@@ -50,6 +50,10 @@ def check_encoding(begin: bytes, name: str) -> None:
         if begin.startswith(mark):
             raise UsageError(f"{name} is compressed.", f"Unpack it: {program} FILE | mistral data check -")
     encoding = next((known for mark, known in _MARKS.items() if begin.startswith(mark)), None)
+    if encoding is None and 3 * begin.count(0) > len(begin):
+        raise UsageError(
+            f"{name} is no text: a third of its bytes are 0.", "If it is UTF-16: iconv -f UTF-16 -t UTF-8 FILE"
+        )
     if encoding is not None:
         raise UsageError(f"{name} is {encoding}, but must be UTF-8.", f"Convert it: iconv -f {encoding} -t UTF-8 FILE")
 

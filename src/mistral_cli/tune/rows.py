@@ -159,7 +159,7 @@ def _paragraph(begins: int, held: list[str], wrong: str) -> Iterator[Row]:
     if wrong:
         yield Row(number=begins, error=wrong)
     elif held:
-        yield Row(number=begins, columns={"text": "".join(held).rstrip("\n")})
+        yield Row(number=begins, columns={"text": "".join(held).rstrip("\r\n")})
 
 
 READERS: Mapping[str, Callable[[BinaryIO, str], Iterator[Row]]] = {
