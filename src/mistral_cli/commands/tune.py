@@ -99,6 +99,7 @@ def tune(
     subset: data_opt.SubsetOption = None,
     split: data_opt.SplitOption = None,
     strict: data_opt.StrictOption = False,
+    yes: data_opt.YesOption = False,
     rank: tune_opt.RankOption = None,
     alpha: tune_opt.AlphaOption = None,
     dropout: tune_opt.DropoutOption = None,
@@ -130,7 +131,9 @@ def tune(
     """
     given = locals()
     settings, console = start(ctx, {"revision": revision, "threads": threads, "quiet": quiet})
-    flags = DataFlags(format=format, map=map, source=source, target=target, subset=subset, split=split, strict=strict)
+    flags = DataFlags(
+        format=format, map=map, source=source, target=target, subset=subset, split=split, strict=strict, yes=yes
+    )
     ask = Ask(
         model=model,
         data=data,
