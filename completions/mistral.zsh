@@ -444,6 +444,8 @@ _mistral-tune() {
         '--subset=[Which subset of a hub'\''s data set, such as en-fr]:NAME: _mistral_hint NAME' \
         '--split=[Which split of a hub'\''s data set (train)]:NAME: _mistral_hint NAME' \
         '--strict[The first row that cannot be used is an error]' \
+        '(-y --yes)-y[Download a hub'\''s data set without asking, however large it is]' \
+        '(-y --yes)--yes[Download a hub'\''s data set without asking, however large it is]' \
         '--rank=[Rank of the two matrices of each adapter (default\: 16)]:N: _mistral_hint N' \
         '--alpha=[The update is scaled by ALPHA / RANK (default\: 32)]:NUMBER: _mistral_hint NUMBER' \
         '--dropout=[Part of an adapter'\''s inputs that is left out by chance (default\: 0)]:NUMBER: _mistral_hint NUMBER' \
