@@ -13,7 +13,9 @@ from safetensors.torch import load_file, save_file
 
 from mistral_cli.errors import CheckpointError, MistralError, ModelNotFoundError, UsageError
 from mistral_cli.weights.adapters.attached import Adapters
+from mistral_cli.weights.adapters.files import find_adapter
 from mistral_cli.weights.adapters.linear import LoraLinear
+from mistral_cli.weights.adapters.pairs import read_pairs
 from oracle import SHAPES, models, tokens
 
 if TYPE_CHECKING:
@@ -273,12 +275,31 @@ def test_a_matrix_under_two_names_is_refused(adapter: tuple[Mistral, Path]) -> N
     _refused(model, folder, "holds the matrix B of .* twice")
 
 
-def test_a_number_that_the_models_type_cannot_hold_is_refused(adapter: tuple[Mistral, Path]) -> None:
-    model, folder = adapter
+def test_a_number_that_the_type_cannot_hold_is_refused(adapter: tuple[Mistral, Path]) -> None:
+    _, folder = adapter
     tensors = load_file(folder / "adapter_model.safetensors")
     next(iter(tensors.values()))[0, 0] = 1e6
     save_file(tensors, folder / "adapter_model.safetensors")
-    _refused(model.half(), folder, r"too large for torch\.float16")
+    assert read_pairs(find_adapter(folder), torch.bfloat16, torch.device("cpu"))
+    with pytest.raises(CheckpointError, match=r"too large for torch\.float16"):
+        read_pairs(find_adapter(folder), torch.float16, torch.device("cpu"))
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_on_a_model_of_16_bits_an_update_is_computed_in_32_and_rounded_once(
+    adapter: tuple[Mistral, Path], dtype: torch.dtype
+) -> None:
+    model, folder = adapter
+    model.to(dtype)
+    Adapters(model).load(folder)
+    layer = model.get_submodule("model.layers.1.self_attn.q_proj")
+    (pair,) = layer.pairs.values()
+    x = torch.randn(1, 3, 64, generator=torch.Generator().manual_seed(2)).to(dtype)
+    update = pair.scaling * (x.double() @ pair.down.double().T @ pair.up.double().T)
+    assert pair.down.dtype == pair.up.dtype == torch.float32
+    eps = torch.finfo(dtype).eps
+    torch.testing.assert_close(layer(x), layer.base(x) + update.to(dtype), rtol=eps, atol=eps)
+    assert layer(x).dtype == dtype
 
 
 def test_a_truncated_file_is_refused(adapter: tuple[Mistral, Path]) -> None:

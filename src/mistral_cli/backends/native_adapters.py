@@ -11,6 +11,7 @@ from mistral_cli.errors import OutOfMemoryError
 from mistral_cli.weights.adapters.attached import Adapters
 from mistral_cli.weights.adapters.files import find_adapter
 from mistral_cli.weights.adapters.lora_config import CONFIG
+from mistral_cli.weights.adapters.pairs import adapter_dtype
 from mistral_cli.weights.adapters.places import adapter_folder, adapter_name
 from mistral_cli.weights.quantized_file import FileStamp
 
@@ -76,7 +77,7 @@ class NativeAdapters:
 
 def _check_room(parameters: int, model: Mistral) -> None:
     """Refuse, with both numbers, matrices for which there is no room beside the model."""
-    needed, free = parameters * model.dtype.itemsize, free_memory(model.device)
+    needed, free = parameters * adapter_dtype(model.dtype, model.device).itemsize, free_memory(model.device)
     if needed > free:
         raise OutOfMemoryError(
             f"The adapter needs {needed:,} bytes, but {free:,} are free.", "Take another off, or close other programs."

@@ -17,6 +17,7 @@ from mistral_cli.engine.host_memory import host_free
 from mistral_cli.errors import OutOfMemoryError, UsageError
 from mistral_cli.model.args import ModelArgs
 from mistral_cli.model.cache import KINDS, PLAIN, bytes_per_token
+from mistral_cli.weights.adapters.pairs import adapter_dtype
 from mistral_cli.weights.methods import NONE, choose_method, method_reasons
 from mistral_cli.weights.quantize import quantized_bytes
 
@@ -113,7 +114,7 @@ class Plan:
     @property
     def resident(self) -> int:
         """Bytes of what is there before the first token: the weights and the adapters."""
-        return self.weights + self.adapters * self.dtype.itemsize
+        return self.weights + self.adapters * adapter_dtype(self.dtype, self.device).itemsize
 
     def needed(self, context: int) -> int:
         """Return the bytes of everything."""

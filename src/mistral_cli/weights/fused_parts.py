@@ -47,6 +47,8 @@ def project(model: Mistral, hidden: Tensor, *modules: Callable[[Tensor], Tensor]
 
 def _adapted(layer: LoraLinear, results: Tensor, hidden: Tensor) -> Tensor:
     """Add what adapters make of ``hidden`` (B, …, inputs), row by row, so that rows stay independent."""
+    if len(results) == 1:
+        return layer.added(results, hidden)
     each = zip(torch.split(results, 1), torch.split(hidden, 1), strict=True)
     return torch.cat([layer.added(result, row) for result, row in each])
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 from mistral_cli.errors import UsageError
 from mistral_cli.weights.adapters.files import AdapterFiles, find_adapter, match_adapter
 from mistral_cli.weights.adapters.linear import LoraLinear
-from mistral_cli.weights.adapters.pairs import read_pairs
+from mistral_cli.weights.adapters.pairs import adapter_dtype, read_pairs
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -60,7 +60,8 @@ class Adapters:
         check_strength(strength)
         files = find_adapter(folder)
         match_adapter(files, self._model.args)
-        pairs = read_pairs(files, self._model.dtype, self._model.device)
+        device = self._model.device
+        pairs = read_pairs(files, adapter_dtype(self._model.dtype, device), device)
         attached = Attached(name=name or folder.resolve().name, files=files, strength=strength)
         self.off(attached.name)
         for module, pair in pairs.items():

@@ -5,15 +5,25 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import torch
+
 from mistral_cli.errors import CheckpointError
 from mistral_cli.weights.adapters.lora_config import WEIGHTS
 from mistral_cli.weights.mapped_tensors import map_file, stored_tensor
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor
 
     from mistral_cli.weights.adapters.files import AdapterFiles
+
+
+def adapter_dtype(dtype: torch.dtype, device: torch.device) -> torch.dtype:
+    """Return the type of adapters on a model of ``dtype``: on a CPU float32 at least.
+
+    There products of a narrow matrix with a few rows take many times longer in 16 bits (``tools/time_adapters.py``);
+    the update is rounded to the model's type once, as it is added.
+    """
+    return torch.promote_types(dtype, torch.float32) if device.type == "cpu" else dtype
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
