@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ from mistral_cli.contract import (
 )
 from mistral_cli.errors import ContextError, MistralError
 from mistral_cli.tune.events import Evaluation, Job, Outcome, Progress, Watcher
+from mistral_cli.tune.training import checkpoints
 from mistral_cli.ui.console import Console, Stream
 from mistral_cli.ui.stdin import Stdin
 
@@ -225,10 +227,11 @@ class FakeTrainer:
                 raise self.error
             watcher.progress(self._progress(step))
             if stopping():
+                _leave_checkpoint(job, step)
                 watcher.saved(step, job.folder)
                 return self._outcome(job, step, before, None)
             if step % 2 == 0:
-                (job.folder / "checkpoints" / f"step-{step}").mkdir(parents=True, exist_ok=True)
+                _leave_checkpoint(job, step)
                 watcher.saved(step, job.folder)
         after = Evaluation(step=self.steps, loss=1.0, tokens=20)
         watcher.evaluated(after)
@@ -256,3 +259,11 @@ class FakeTrainer:
             seconds=self.seconds * steps,
             peak_bytes=5 * 10**8,
         )
+
+
+def _leave_checkpoint(job: Job, step: int) -> None:
+    """Leave one that is whole, with nothing in it but what says so."""
+    place = checkpoints.place_of(job.folder, step)
+    place.mkdir(parents=True, exist_ok=True)
+    state = {"step": step, "identity": {}, "before": None, "files": {}}
+    (place / checkpoints.STATE).write_text(json.dumps(state))

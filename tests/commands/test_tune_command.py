@@ -291,6 +291,7 @@ def test_a_training_goes_on_with_its_own_recipe_and_its_metrics(tuning: Tuning) 
         tuning.run(rank=8)
     tuning.trainer = FakeTrainer(goes_on_after=2)
     assert tuning.run(resume=True) == 0
+    assert "no training to go on with" not in tuning.err
     job = tuning.trainer.jobs[0]
     assert (job.recipe.rank, job.resume) == (8, True)
     records = [json.loads(line) for line in (tuning.folder / "metrics.jsonl").read_text().splitlines()]
@@ -341,6 +342,12 @@ def test_a_training_that_came_to_no_checkpoint_is_in_nobodys_way(tuning: Tuning)
         tuning.run()
     tuning.trainer = FakeTrainer()
     assert tuning.run() == 0
+
+
+def test_what_is_left_of_a_checkpoint_is_nothing_to_go_on_with(tuning: Tuning) -> None:
+    (tuning.folder / "checkpoints" / "step-3").mkdir(parents=True)
+    assert tuning.run(resume=True) == 0
+    assert "There is no training to go on with in" in tuning.err
 
 
 def test_a_training_that_is_over_does_not_go_on(tuning: Tuning) -> None:

@@ -15,7 +15,6 @@ from mistral_cli.ui.console import Console
 
 METRICS: Final = "metrics.jsonl"
 """One JSON object for each step and each evaluation."""
-_CHECKPOINTS: Final = "checkpoints"
 _ADAPTER: Final = "adapter_model.safetensors"
 """Written last: where it stands the training is over."""
 
@@ -23,20 +22,20 @@ _ADAPTER: Final = "adapter_model.safetensors"
 def check_folder(folder: Path, *, resume: bool) -> bool:
     """Refuse a folder that holds something that a training would lose; return whether there is one to go on with.
 
-    A recipe and metrics alone are what a training left that came to no checkpoint: nothing is lost with them.
+    A recipe and metrics alone are what a training left that came to no whole checkpoint: nothing is lost with them.
 
     Raises:
         UsageError: it is a file, cannot be read, or holds something; a training that is over, where one should go on.
     """
+    from mistral_cli.tune.training.checkpoints import FOLDER, find_checkpoints
+
     try:
         names = {entry.name for entry in folder.iterdir()} if folder.exists() else set()
     except NotADirectoryError:
         raise UsageError(f"--output: {folder} is a file, but an adapter is a folder.", "Name another.") from None
     except OSError as error:
         raise UsageError(f"--output: {folder} cannot be read: {error.strerror}.", "Name another.") from None
-    if not any((folder / _CHECKPOINTS).glob("step-*")):
-        names.discard(_CHECKPOINTS)
-    kept = names - {RECIPE, METRICS}
+    kept = names - {RECIPE, METRICS} - (set() if find_checkpoints(folder) else {FOLDER})
     if resume and _ADAPTER in names:
         raise UsageError(f"The training in {folder} is over.", "Leave out --resume, and name a new folder.")
     if kept and not resume:
@@ -44,7 +43,7 @@ def check_folder(folder: Path, *, resume: bool) -> bool:
         can_go_on = RECIPE in names and _ADAPTER not in names
         what, hint = ("holds a training that is not over", "Add --resume, or ") if can_go_on else (what, "")
         raise UsageError(f"--output: {folder} {what}.", f"{hint}name a new folder.".capitalize())
-    return bool(kept)
+    return FOLDER in kept
 
 
 def make_folder(folder: Path) -> None:
