@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import torch
+
 from fakes import FakeTrainer, fake_console
 from mistral_cli.commands.training_data import DataFlags
 from mistral_cli.commands.tune_prepare import Ask
@@ -60,7 +62,11 @@ class Tuning:
             revision=None,
         )
         showing = Showing(prompts=prompts, held_out=held_out, as_object=as_object)
-        return run_tune(ask, showing, Settings(), self.console, dry_run=dry_run, train=self.trainer)
+        threads = torch.get_num_threads()
+        try:
+            return run_tune(ask, showing, Settings(), self.console, dry_run=dry_run, train=self.trainer)
+        finally:
+            torch.set_num_threads(threads)
 
     @property
     def out(self) -> str:
