@@ -119,7 +119,7 @@ _mistral_kind_at() {
         'cache '*)
             kind=copies ;;
         'config '*)
-            kind='words prompt file stdin template set role system system_file prefix script raw lines batch model revision model_folders chat_template adapter backend dtype quantize kv device compile context threads cache_limit temperature top_p top_k min_p repetition_penalty presence_penalty frequency_penalty logit_bias seed max_tokens stop order logprobs watchdog overflow keys resume store keep_cache keep_cache_limit json output extract trim markdown confidence plain stats quiet color debug' ;;
+            kind=settings ;;
         *) kind=none ;;
     esac
 }

@@ -40,8 +40,9 @@ end
 # The names that the program itself knows, with what they are.
 function __mistral_names
     set -l words (commandline -opc)
+    set -l current (commandline -ct)
     set -l program (string replace -r '^~/' "$HOME/" -- $words[1])
-    _MISTRAL_COMPLETE=$argv[1] $program $words[2..-1] 2>/dev/null
+    _MISTRAL_COMPLETE=$argv[1] $program $words[2..-1] "$current" 2>/dev/null
 end
 
 function __mistral_takes_value
@@ -294,5 +295,5 @@ complete -c mistral -n "__mistral_at data -ge 1" -F
 complete -c mistral -n "__mistral_at cache -eq 0" -f -a 'list remove clear'
 complete -c mistral -n "__mistral_at cache -ge 1" -f -k -a '(__mistral_names copies)'
 complete -c mistral -n "__mistral_at config -eq 0" -f -a 'list get set unset path'
-complete -c mistral -n "__mistral_at config -ge 1" -f -a 'prompt file stdin template set role system system_file prefix script raw lines batch model revision model_folders chat_template adapter backend dtype quantize kv device compile context threads cache_limit temperature top_p top_k min_p repetition_penalty presence_penalty frequency_penalty logit_bias seed max_tokens stop order logprobs watchdog overflow keys resume store keep_cache keep_cache_limit json output extract trim markdown confidence plain stats quiet color debug'
+complete -c mistral -n "__mistral_at config -ge 1" -f -k -a '(__mistral_names settings)'
 complete -c mistral -n "__mistral_at completions -eq 0" -f -a 'bash zsh fish'

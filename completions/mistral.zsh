@@ -29,6 +29,7 @@ _mistral_templates() {
 }
 _mistral_fields() { _mistral_names fields -S '' }
 _mistral_copies() { _mistral_names copies }
+_mistral_settings() { _mistral_names settings }
 
 _mistral-gen() {
     _arguments -s -S \
@@ -534,7 +535,7 @@ _mistral-config() {
         '(-h --help)-h[Show the help and exit]' \
         '(-h --help)--help[Show the help and exit]' \
         '1:ACTION:(list get set unset path)' \
-        '*:OPTION \[VALUE\]:(prompt file stdin template set role system system_file prefix script raw lines batch model revision model_folders chat_template adapter backend dtype quantize kv device compile context threads cache_limit temperature top_p top_k min_p repetition_penalty presence_penalty frequency_penalty logit_bias seed max_tokens stop order logprobs watchdog overflow keys resume store keep_cache keep_cache_limit json output extract trim markdown confidence plain stats quiet color debug)'
+        '*:OPTION \[VALUE\]:_mistral_settings'
 }
 
 _mistral-completions() {

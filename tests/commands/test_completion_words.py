@@ -7,8 +7,11 @@ import re
 import pytest
 
 from mistral_cli.cli import build
+from mistral_cli.commands.completion import names
 from mistral_cli.commands.completion.words import CommandWords, Option, Values, program_words
 from mistral_cli.commands.table import COMMANDS
+from mistral_cli.settings.options import OPTIONS
+from mistral_cli.text.versions import VERSIONS
 
 PROGRAM = program_words(build(), COMMANDS)
 
@@ -73,3 +76,27 @@ def test_nothing_that_is_called_after_a_file_or_a_name_is_left_without_them() ->
         and not values.words
     ]
     assert placed == []
+
+
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [
+        ("config set backend", None),
+        ("config set backend ", ["native", "hf"]),
+        ("--color never config set --json watchdog t", ["true", "false"]),
+        ("config set chat-template ", [*VERSIONS]),
+        ("config set device ", ["auto", "cpu", "cuda", "mps"]),
+        ("config set model ", ["builtin"]),
+        ("config set top_p ", []),
+        ("config set stop ", []),
+        ("config set nothing ", []),
+        ("config set backend hf ", []),
+        ("config get backend ", None),
+        ("config unset ", None),
+    ],
+)
+def test_behind_set_and_an_option_its_values_are_offered(line: str, offered: list[str] | None, capfd) -> None:
+    """None: all options."""
+    names.main("settings", line.split(" "))
+    got = [row.split("\t")[0] for row in capfd.readouterr().out.splitlines()]
+    assert got == (list(OPTIONS) if offered is None else offered)

@@ -66,6 +66,10 @@ def test_commands_flags_and_choices_are_completed(shell: Shell) -> None:
         "mistral-cli gen --ord": "mistral-cli gen --order",
         "mistral chat --chat-template v3-": "mistral chat --chat-template v3-tekken",
         "mistral config get mode": "mistral config get model",
+        "mistral config set watchd": "mistral config set watchdog",
+        "mistral config set quantize nf": "mistral config set quantize nf4",
+        "mistral --color never config set --json store f": "mistral --color never config set --json store false",
+        "mistral config set model bui": "mistral config set model builtin",
         "mistral completions fi": "mistral completions fish",
         "mistral gen -- --quant": "mistral gen -- --quant",
         "mistral burn --quant": "mistral burn --quant",
@@ -186,7 +190,7 @@ def test_the_script_is_found_where_the_help_says_that_it_may_lie(tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    "source", ["models", "ids", "chats", "roles", "templates", "fields", "copies", "what", "complete_zsh"]
+    "source", ["models", "ids", "chats", "roles", "templates", "fields", "copies", "settings", "what", "complete_zsh"]
 )
 def test_a_press_imports_little_and_no_tensor_library(source: str) -> None:
     _keep_chat("kept")

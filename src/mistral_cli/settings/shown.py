@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,20 @@ def range_of(name: str) -> str:
     except ValueError as error:
         return f"{error}, {LIMITS[name]}" if name in LIMITS else f"{error}"
     return "anything"
+
+
+def choices_of(name: str) -> tuple[str, ...]:
+    """Return the words that an option may be, where its range names them all; else none."""
+    words = tuple(re.split(", | or ", range_of(name)))
+    return words if len(words) > 1 and all(_is_read(name, word) for word in words) else ()
+
+
+def _is_read(name: str, word: str) -> bool:
+    try:
+        OPTIONS[name].metadata["read"](word)
+    except ValueError:
+        return False
+    return True
 
 
 def value_text(value: object) -> str:

@@ -48,8 +48,9 @@ end
 # The names that the program itself knows, with what they are.
 function __mistral_names
     set -l words (commandline -opc)
+    set -l current (commandline -ct)
     set -l program (string replace -r '^~/' "$HOME/" -- $words[1])
-    %VARIABLE%=$argv[1] $program $words[2..-1] 2>/dev/null
+    %VARIABLE%=$argv[1] $program $words[2..-1] "$current" 2>/dev/null
 end
 """
 

@@ -27,8 +27,8 @@ def main(source: str, words: Iterable[str]) -> None:
     """Print what ``source`` offers; nothing where it is unknown, or where something is wrong: nobody reads errors here.
 
     Args:
-        source: ``models``, ``ids``, ``chats``, ``roles``, ``templates``, ``fields``, ``copies``.
-        words: the words of the line so far.
+        source: ``models``, ``ids``, ``chats``, ``roles``, ``templates``, ``fields``, ``copies``, ``settings``.
+        words: the words of the line so far, the one at the cursor last.
     """
     lines: list[str] = []
     with contextlib.suppress(MistralError, OSError, ValueError):
@@ -116,6 +116,35 @@ def _copies(_words: list[str]) -> Iterator[Named]:
         yield entry.name, entry.stored.model if entry.stored is not None else "a copy that cannot be read"
 
 
+def _settings(words: list[str]) -> Iterator[Named]:
+    """Offer the options of ``mistral config``; behind ``set OPTION`` what that may be."""
+    from mistral_cli.settings.options import OPTIONS
+    from mistral_cli.settings.shown import range_of
+
+    plain = [word for word in words if not word.startswith("-")]
+    behind = plain[plain.index("config") + 1 :] if "config" in plain else []
+    if behind[:1] == ["set"] and len(behind) > 2:
+        yield from _values(behind[1].replace("-", "_")) if len(behind) == 3 else ()
+        return
+    for name in OPTIONS:
+        yield name, range_of(name)
+
+
+def _values(name: str) -> Iterator[Named]:
+    from mistral_cli.settings.options import OPTIONS
+    from mistral_cli.settings.shown import choices_of
+    from mistral_cli.text.versions import VERSIONS
+
+    if name in _NAMED:
+        yield from _NAMED[name]([])
+    words = {"device": ("auto", "cpu", "cuda", "mps"), "chat_template": VERSIONS}.get(name)
+    for word in words or (choices_of(name) if name in OPTIONS else ()):
+        yield word, ""
+
+
+_NAMED: Final = {"model": _models, "role": _roles, "template": _templates}
+"""Options whose values have names of their own."""
+
 _SOURCES: Final[dict[str, Callable[[list[str]], Iterator[Named]]]] = {
     "models": _models,
     "ids": _ids,
@@ -124,4 +153,5 @@ _SOURCES: Final[dict[str, Callable[[list[str]], Iterator[Named]]]] = {
     "templates": _templates,
     "fields": _fields,
     "copies": _copies,
+    "settings": _settings,
 }

@@ -10,14 +10,15 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from mistral_cli.commands.lazy import Command, shared
-from mistral_cli.settings.options import OPTIONS
 from mistral_cli.text.versions import VERSIONS
 
 PROGRAMS: Final = ("mistral", "mistral-cli")
 COMPLETE_VAR: Final = "_MISTRAL_COMPLETE"
 """The variable that asks the program for names instead of running it: ``models``, ``chats`` …"""
 
-Source = Literal["none", "files", "folders", "models", "ids", "chats", "roles", "templates", "fields", "copies"]
+Source = Literal[
+    "none", "files", "folders", "models", "ids", "chats", "roles", "templates", "fields", "copies", "settings"
+]
 _SOURCES: Final[dict[str, Source]] = {
     "FILE": "files",
     "PATH": "files",
@@ -30,12 +31,12 @@ _SOURCES: Final[dict[str, Source]] = {
     "TEMPLATE": "templates",
     "FIELD=TEXT": "fields",
     "COPY": "copies",
+    "OPTION": "settings",
 }
 """Metavar -> where its values come from."""
 _WORDS: Final = {
     "VERSION": VERSIONS,
     "DEVICE": ("auto", "cpu", "cuda", "mps"),
-    "OPTION": tuple(OPTIONS),
 }
 """Metavar -> its values."""
 PLACES: Final = ("files", "folders")

@@ -44,6 +44,7 @@ _mistral_templates() {
 }
 _mistral_fields() { _mistral_names fields -S '' }
 _mistral_copies() { _mistral_names copies }
+_mistral_settings() { _mistral_names settings }
 """
 _END: Final = r"""
 # In a folder of $fpath this file is the function's body; read by eval or source it says whose completion it is.
