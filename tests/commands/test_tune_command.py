@@ -109,6 +109,13 @@ def test_a_dry_run_for_a_program_holds_the_whole_recipe(capfd, tmp_path: Path) -
     assert memory["fits"] is True
 
 
+def test_processes_that_train_together_take_larger_steps(capfd, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    flags = ("--dry-run", "--batch", "1", "--accumulate", "1", "--epochs", "1")
+    _, out, _ = mistral(capfd, "tune", "builtin", "--data", str(write_capitals(tmp_path)), *flags)
+    assert "2 of up to 2 samples (1 × 4 samples)" in out
+
+
 def test_without_weights_and_tokenizer_only_the_tokens_are_unknown(capfd, tmp_path: Path) -> None:
     (tmp_path / "model").mkdir()
     config = json.loads((builtin_path() / "config.json").read_text())

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from mistral_cli.commands.sizes import size
-from mistral_cli.commands.tune_prepare import Prepared
+from mistral_cli.commands.tune_prepare import Prepared, processes
 from mistral_cli.errors import OutOfMemoryError
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def _data(prepared: Prepared) -> str:
 def _steps(prepared: Prepared) -> str:
     recipe = prepared.recipe
     rows = "sequences" if recipe.packing else "samples"
-    at_once = recipe.batch * recipe.accumulate
+    at_once = recipe.batch * recipe.accumulate * processes()
     how = f"{recipe.steps:,} were asked for" if recipe.steps else f"{recipe.epochs:g} × {prepared.sequences:,} {rows}"
     about = "" if prepared.data.dataset else ", if each row is one sample"
     return f"{prepared.steps:,} of up to {at_once:,} {rows} ({how}{about})"
