@@ -88,10 +88,11 @@ def test_a_loaded_model_is_measured_without_an_end_of_answers(tmp_path: Path) ->
 def program(folder: Path) -> list[str]:
     """Print what ``mistral gen --json`` does while a file of weights is mapped, and count the starts."""
     text = (
-        "import json, mmap, sys, time; from pathlib import Path; folder = Path(sys.argv[1]); "
+        "import fcntl, json, mmap, sys, termios; from pathlib import Path; folder = Path(sys.argv[1]); "
         "(folder / 'starts').open('a').write('x'); opened = (folder / 'kept.safetensors').open('rb'); "
         "content = mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ); "
-        "print(json.dumps({'tokens': {'prompt': 16}}), flush=True); time.sleep(0.1)"
+        "print(json.dumps({'tokens': {'prompt': 16}}), flush=True)\n"
+        "while any(fcntl.ioctl(1, termios.FIONREAD, bytes(4))): pass  # until it was read, and looked at before that"
     )
     return [sys.executable, "-S", "-c", text, str(folder)]
 
