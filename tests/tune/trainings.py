@@ -27,9 +27,7 @@ def write_small_model(folder: Path) -> Path:
     from mistral_cli.measure.random_model import RandomModel, write_random_model
     from mistral_cli.model.args import ModelArgs
 
-    args = ModelArgs(
-        dim=64, n_layers=2, head_dim=16, hidden_dim=128, n_heads=4, n_kv_heads=2, vocab_size=VOCABULARY
-    )
+    args = ModelArgs(dim=64, n_layers=2, head_dim=16, hidden_dim=128, n_heads=4, n_kv_heads=2, vocab_size=VOCABULARY)
     write_random_model(folder, RandomModel(args=args, dtype=torch.float32))
     return folder
 
