@@ -100,6 +100,8 @@ _mistral_kind_at() {
             kind=templates ;;
         'pull 0')
             kind=ids ;;
+        'perplexity 0' | 'quant-diff 0')
+            kind=files ;;
         'data 0')
             kind='words check from-history' ;;
         'cache 0')
@@ -112,10 +114,10 @@ _mistral_kind_at() {
             kind=chats ;;
         'show 0' | 'remove '* | 'use 0' | 'bench 0' | 'quantize 0' | 'merge 0' | 'tune 0')
             kind=models ;;
-        'perplexity 0' | 'quant-diff 0' | 'data '*)
-            kind=files ;;
         'merge '*)
             kind=folders ;;
+        'data '*)
+            kind=lessons ;;
         'cache '*)
             kind=copies ;;
         'config '*)
@@ -192,6 +194,7 @@ _mistral_offer_kind() {
             compopt -o plusdirs +o default 2>/dev/null ;;
         templates)
             if [[ $_current != *[./]* ]]; then _mistral_offer_names templates; fi ;;
+        lessons) _mistral_offer_names lessons ;;
         fields)
             _mistral_offer_names fields
             compopt -o nospace +o default 2>/dev/null ;;

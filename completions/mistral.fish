@@ -291,7 +291,7 @@ complete -c mistral -n "__mistral_at merge -eq 0" -f -k -a '(__mistral_names mod
 complete -c mistral -n "__mistral_at merge -ge 1" -f -a '(__fish_complete_directories)'
 complete -c mistral -n "__mistral_at tune -eq 0" -f -k -a '(__mistral_names models; __fish_complete_directories)'
 complete -c mistral -n "__mistral_at data -eq 0" -f -a 'check from-history'
-complete -c mistral -n "__mistral_at data -ge 1" -F
+complete -c mistral -n "__mistral_at data -ge 1" -F -k -a '(__mistral_names lessons)'
 complete -c mistral -n "__mistral_at cache -eq 0" -f -a 'list remove clear'
 complete -c mistral -n "__mistral_at cache -ge 1" -f -k -a '(__mistral_names copies)'
 complete -c mistral -n "__mistral_at config -eq 0" -f -a 'list get set unset path'

@@ -52,6 +52,7 @@ def test_flags_that_every_command_takes_have_their_choices_too() -> None:
     ("command", "sources"),
     [
         ("history", ["", "chats"]),
+        ("data", ["", "lessons"]),
         ("roles", ["", "roles"]),
         ("templates", ["", "templates"]),
         ("cache", ["", "copies"]),

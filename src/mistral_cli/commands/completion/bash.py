@@ -81,6 +81,7 @@ _mistral_offer_kind() {
             compopt -o plusdirs +o default 2>/dev/null ;;
         templates)
             if [[ $_current != *[./]* ]]; then _mistral_offer_names templates; fi ;;
+        lessons) _mistral_offer_names lessons ;;
         fields)
             _mistral_offer_names fields
             compopt -o nospace +o default 2>/dev/null ;;

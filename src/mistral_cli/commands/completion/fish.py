@@ -132,6 +132,7 @@ def _candidates(values: Values) -> str:
         "none": "",
         "files": "-F",
         "folders": "-f -a '(__fish_complete_directories)'",
+        "lessons": "-F -k -a '(__mistral_names lessons)'",
         "models": "-f -k -a '(__mistral_names models; __fish_complete_directories)'",
         "templates": "-f -k -a '(__mistral_names templates; __fish_complete_suffix .toml)'",
     }.get(values.source, f"-f -k -a '(__mistral_names {values.source})'")

@@ -27,7 +27,8 @@ def main(source: str, words: Iterable[str]) -> None:
     """Print what ``source`` offers; nothing where it is unknown, or where something is wrong: nobody reads errors here.
 
     Args:
-        source: ``models``, ``ids``, ``chats``, ``roles``, ``templates``, ``fields``, ``copies``, ``settings``.
+        source: ``models``, ``ids``, ``chats``, ``lessons``, ``roles``, ``templates``, ``fields``, ``copies``,
+            ``settings``.
         words: the words of the line so far, the one at the cursor last.
     """
     lines: list[str] = []
@@ -71,6 +72,12 @@ def _chats(_words: list[str]) -> Iterator[Named]:
         yield LAST, f"the newest: {rows[0][0]}"
     for name, changed, model in rows:
         yield name, f"{changed[:10]} {model}".strip()
+
+
+def _lessons(words: list[str]) -> Iterator[Named]:
+    """Offer chats where data is made of them; to check data, the shell offers files."""
+    if "from-history" in words:
+        yield from _chats(words)
 
 
 def _on_shelf(shelf: Shelf, about: Callable[[str], str]) -> Iterator[Named]:
@@ -149,6 +156,7 @@ _SOURCES: Final[dict[str, Callable[[list[str]], Iterator[Named]]]] = {
     "models": _models,
     "ids": _ids,
     "chats": _chats,
+    "lessons": _lessons,
     "roles": _roles,
     "templates": _templates,
     "fields": _fields,

@@ -17,7 +17,18 @@ COMPLETE_VAR: Final = "_MISTRAL_COMPLETE"
 """The variable that asks the program for names instead of running it: ``models``, ``chats`` …"""
 
 Source = Literal[
-    "none", "files", "folders", "models", "ids", "chats", "roles", "templates", "fields", "copies", "settings"
+    "none",
+    "files",
+    "folders",
+    "models",
+    "ids",
+    "chats",
+    "lessons",
+    "roles",
+    "templates",
+    "fields",
+    "copies",
+    "settings",
 ]
 _SOURCES: Final[dict[str, Source]] = {
     "FILE": "files",
@@ -27,6 +38,7 @@ _SOURCES: Final[dict[str, Source]] = {
     "MODEL": "models",
     "ID": "ids",
     "CHAT": "chats",
+    "FILE|CHAT": "lessons",
     "ROLE": "roles",
     "TEMPLATE": "templates",
     "FIELD=TEXT": "fields",
@@ -132,7 +144,8 @@ def _options(params: Iterable[Any], hints: dict[str, Any]) -> Iterator[Option]:
 def _values(param: Any, hints: dict[str, Any]) -> Values:
     metavar = param.metavar or ""
     choices = _choices(hints.get(param.name))
-    name = re.split("[| :]", _FRAME.sub("", metavar))[0]
+    bare = _FRAME.sub("", metavar)
+    name = bare if bare in _SOURCES else re.split("[| :]", bare)[0]
     label = metavar or "|".join(choices) or param.name.upper()
     return Values(label=label, source=_SOURCES.get(name, "none"), words=choices or _WORDS.get(name, ()))
 

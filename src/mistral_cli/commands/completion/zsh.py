@@ -38,6 +38,9 @@ _mistral_models() {
 }
 _mistral_ids() { _mistral_names ids }
 _mistral_chats() { _mistral_names chats }
+_mistral_lessons() {
+    _alternative 'chats:chat: _mistral_names lessons' 'files:file:_files'
+}
 _mistral_roles() { _mistral_names roles }
 _mistral_templates() {
     _alternative 'templates:template: _mistral_names templates' "files:file:_files -g '*.toml(-.)'"
