@@ -96,7 +96,7 @@ def main() -> None:
     fuse(model)
     engine = NativeEngine(model, context=PROMPT + ANSWER + 8, eos_ids=())
     adapters, taken = NativeAdapters(engine), defaultdict[str, dict[str, list[float]]](lambda: defaultdict(list))
-    with tempfile.TemporaryDirectory(dir=Path.cwd()) as place:
+    with tempfile.TemporaryDirectory() as place:
         folders: dict[str, Path | None] = {BARE: None}
         for number, (name, (rank, ends)) in enumerate(ADAPTERS.items()):
             folders[name] = write_adapter(Path(place) / str(number), args, rank, ends)
