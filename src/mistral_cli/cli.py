@@ -121,7 +121,7 @@ def guarded(job: Callable[[Invocation], int]) -> int:
     except MemoryError:
         return _report(OutOfMemoryError("The machine has no memory left."), invocation)
     except Exception as error:  # noqa: BLE001 (the last net: a defect of ours is told in one line, too)
-        if ENDING.number is not None:  # an import that a signal broke may fail with anything
+        if ENDING.number is not None:  # an import that a signal broke may fail with anything: no defect of ours
             return 128 + ENDING.number
         text = f"Unexpected {type(error).__name__}: {error}."
         return _report(MistralError(text, "This is a defect: run again with --debug and report it."), invocation)
@@ -145,10 +145,12 @@ def _describe(error: OSError) -> str:
 
 
 def _report(error: MistralError, invocation: Invocation) -> int:
-    if invocation.debug:
-        traceback.print_exc()
-    Console.open(choice=invocation.color or "auto").error(error)
-    return error.exit_code
+    """Say what went wrong and return its code; after a signal it is that which ended us, whatever broke on the way."""
+    with contextlib.suppress(OSError):  # the terminal is gone: nobody reads it
+        if invocation.debug:
+            traceback.print_exc()
+        Console.open(choice=invocation.color or "auto").error(error)
+    return error.exit_code if ENDING.number is None else 128 + ENDING.number
 
 
 def _abandon_stdout() -> None:

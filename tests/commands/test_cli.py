@@ -19,6 +19,7 @@ from command_line import mistral
 from fakes import fake_console
 from mistral_cli import __version__, errors
 from mistral_cli.cli import COMMANDS, build, guarded
+from mistral_cli.commands.ending import ENDING
 from mistral_cli.commands.start import Invocation
 from mistral_cli.limits import LIMITS
 from mistral_cli.settings.options import OPTIONS
@@ -194,6 +195,22 @@ def test_a_library_that_ctrl_c_broke_is_ctrl_c_and_no_defect(capfd) -> None:
     assert guarded(job) == 130
     assert capfd.readouterr() == ("", "")
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+@pytest.mark.parametrize(
+    "broken", [OSError(errno.EIO, "Input/output error"), errors.MistralError("It broke."), MemoryError()]
+)
+def test_what_breaks_as_the_terminal_hangs_up_is_the_hang_up(
+    broken: Exception, capfd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says what broke all the same: stderr may be a file."""
+
+    def job(_invocation: Invocation) -> int:
+        monkeypatch.setattr(ENDING, "number", signal.SIGHUP)
+        raise broken
+
+    assert guarded(job) == 129
+    assert capfd.readouterr().err.startswith("error: ")
 
 
 @pytest.mark.parametrize("end", [KeyboardInterrupt(), errors.MistralError("It broke."), SystemExit(143)])
