@@ -55,6 +55,27 @@ def test_the_base_is_held_in_4_bits_and_the_adapter_in_float32(model: Any) -> No
     assert {weight.dtype for _, weight in guard.trained(model)} == {torch.float32}
 
 
+def made_by_bitsandbytes(folder: Path) -> Any:
+    """Return the model as transformers quantizes it."""
+    from mistral_cli.backends import hf_model
+    from mistral_cli.backends.hf_plan import Placement
+
+    placement, config = Placement(device_map={"": "cpu"}, max_memory=None, context=0), hf_model.read_config(folder)
+    with quiet():
+        return hf_model.load_model(folder, config, dtype=torch.bfloat16, placement=placement, quantize="nf4")
+
+
+def test_what_our_kernel_makes_of_a_base_is_what_bitsandbytes_makes(small: Path) -> None:
+    with quiet():
+        ours = load_base(small, QLORA, torch.device("cpu"))
+    theirs = made_by_bitsandbytes(small)
+    weights = dict(theirs.named_parameters())
+    assert {name for name, _ in ours.named_parameters()} == weights.keys()
+    assert all(torch.equal(weight, weights[name]) for name, weight in ours.named_parameters())
+    ids = torch.arange(3, 40)[None]
+    assert torch.equal(ours.train()(ids).logits, theirs.train()(ids).logits)
+
+
 def test_gradients_after_an_evaluation_are_those_of_a_model_that_was_never_asked(model: Any) -> None:
     before, modes = gradients(model), [module.training for module in model.modules()]
     evaluation = evaluate(model, [(row,) for row in make_rows(4, seed=3)], batch=2, step=0)
@@ -77,7 +98,7 @@ def test_a_training_that_asks_learns_what_one_learns_that_never_asks(small: Path
 
 def test_a_folder_that_bitsandbytes_quantized_is_trained_on_as_it_is(small: Path, tmp_path: Path) -> None:
     with quiet():
-        load_base(small, QLORA, torch.device("cpu")).save_pretrained(tmp_path / "quantized")
+        made_by_bitsandbytes(small).save_pretrained(tmp_path / "quantized")
     fresh, taken = Noted(), Noted()
     train(make_job(small, tmp_path / "fresh", quantize="nf4"), fresh, never)
     train(make_job(tmp_path / "quantized", tmp_path / "taken"), taken, never)

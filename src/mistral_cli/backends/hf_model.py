@@ -161,8 +161,15 @@ def _quantization(scheme: str, dtype: torch.dtype) -> Any:
     return BitsAndBytesConfig(load_in_8bit=True) if scheme == "int8" else None
 
 
-def load_model(
-    folder: Path, config: Any, *, dtype: torch.dtype, placement: Placement, quantize: str, offload: Path | None = None
+def load_model(  # noqa: PLR0913 (all that decides what is loaded)
+    folder: Path,
+    config: Any,
+    *,
+    dtype: torch.dtype,
+    placement: Placement,
+    quantize: str,
+    offload: Path | None = None,
+    state: dict[str, torch.Tensor] | None = None,
 ) -> Any:
     """Return the model, in evaluation mode and without gradients.
 
@@ -173,6 +180,7 @@ def load_model(
         placement: where they go.
         quantize: ``none``, ``nf4`` or ``int8``; without a meaning where the checkpoint is quantized already.
         offload: a folder for weights that have to be on the disk in another form than the checkpoint's.
+        state: the tensors, in the form that ``config`` says; None: those of the files in ``folder``.
 
     Raises:
         CheckpointError: tensors that are missing, unexpected or of another shape; whatever else transformers refuses.
@@ -183,10 +191,14 @@ def load_model(
         require("bitsandbytes")
     with _translated(folder), quiet():
         from transformers import AutoModelForCausalLM  # noqa: PLC0415
+        from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING  # noqa: PLC0415
 
-        model, report = AutoModelForCausalLM.from_pretrained(
-            folder,
+        # without a folder the class that finds the class does not get as far
+        loader = AutoModelForCausalLM if state is None else MODEL_FOR_CAUSAL_LM_MAPPING[type(config)]
+        model, report = loader.from_pretrained(
+            folder if state is None else None,
             config=config,
+            state_dict=state,
             trust_remote_code=False,
             use_safetensors=True,
             local_files_only=True,

@@ -11,6 +11,7 @@ from mistral_cli.backends import hf_model
 from mistral_cli.backends.hf_plan import Placement
 from mistral_cli.errors import CheckpointError, UsageError
 from mistral_cli.tune.recipe import ALL_LINEAR
+from mistral_cli.tune.training.four_bits import is_ours, quantized_state
 from mistral_cli.weights.adapters.lora_config import WEIGHTS
 from mistral_cli.weights.files import HUGGINGFACE, find_files
 from mistral_cli.weights.formats import main_dtype
@@ -51,7 +52,10 @@ def load_base(folder: Path, recipe: Recipe, device: torch.device) -> Any:
     placement = Placement(device_map={"": str(device)}, max_memory=None, context=0)
     is_quantized = recipe.quantize != "none" or hf_model.quantized_by(config) is not None
     dtype = _dtype(main_dtype(tensors.values()), is_quantized=is_quantized)
-    model = hf_model.load_model(folder, config, dtype=dtype, placement=placement, quantize=recipe.quantize)
+    state = None
+    if recipe.quantize == "nf4" and hf_model.quantized_by(config) is None and device.type == "cpu" and is_ours(folder):
+        state, config.quantization_config = quantized_state(folder, dtype)
+    model = hf_model.load_model(folder, config, dtype=dtype, placement=placement, quantize=recipe.quantize, state=state)
     model.config.use_cache = False  # with one, transformers does not look for several samples in a row
     return model
 
