@@ -65,12 +65,14 @@ def test_answers_are_stopped_steered_killed_and_gone_on_with(open_tmux, columns:
     again = open_tmux(fake("chat", answers=["Yes."], flags={"resume": "last"}), columns=columns)
     again.then("> 2 Other.")
     again.ask("seven", "Yes.")
+    again.then("Yes. >")  # a Ctrl-C before the next line is begun would be one in the answer
     again.type(CTRL_C)
     again.then("again leaves")
     again.type(CTRL_C)
     again.then("(ended with 130)")
     assert [turn.question for turn in _last().path()] == ["2", "seven"]
-    assert not any("Traceback" in terminal.seen() for terminal in (tmux, again))
+    for terminal in (tmux, again):
+        assert "Traceback" not in terminal.seen(), terminal.seen()
 
 
 @WIDTHS
