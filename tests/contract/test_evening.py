@@ -85,7 +85,7 @@ def test_the_built_in_model_is_steered(open_tmux, columns: int) -> None:
     tmux.ask('/back "keys"', "with yours.")
     tmux.ask("/alt 2", ".")
     tmux.ask("/why 1", "← ")
-    tmux.ask("/retry temperature=1.5 seed=3", ".")
+    tmux.ask("/retry temperature=0.5 seed=3", ".")
     tmux.ask("/edit", ".")
     tmux.ask("/branches", "* 4")
     tmux.type(CTRL_D)

@@ -18,11 +18,13 @@ if TYPE_CHECKING:
     from random import Random
 
 FOLDER = Path(__file__).parent
-TOPIC_FILES = ("manners", "commands", "flags", "ideas", "machine", "terminal")
+TOPIC_FILES = ("manners", "commands", "flags", "ideas", "machine", "terminal", "tuning")
 MANNERS = frozenset({"greeting", "thanks", "goodbye", "how_are_you"})
 """Topics that nobody asks about with a context around the question."""
 OTHER_SHARE = 0.32
 """Part of the questions that are about anything else."""
+TIMES_NEW = 3
+"""How often a new topic is drawn for each time that another is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,7 @@ class Asker:
         vocabulary: Sequence[str],
         extra: dict[str, list[str]] | None = None,
         forbidden: frozenset[str] = frozenset(),
+        new: frozenset[str] = frozenset(),
     ) -> None:
         """Read the data files.
 
@@ -69,6 +72,7 @@ class Asker:
             vocabulary: the words of questions that mean nothing to the guide.
             extra: topic -> further whole phrasings.
             forbidden: questions, normalised, that are never drawn.
+            new: topics that are drawn more often than the others.
         """
         self._rng = rng
         self._vocabulary = vocabulary
@@ -83,6 +87,7 @@ class Asker:
         self._phrasings: dict[str, dict[str, list[str]]] = {}
         for name in TOPIC_FILES:
             self._phrasings |= read_toml(folder / f"{name}.toml")
+        self._lots = [topic for topic in self.topics for _ in range(TIMES_NEW if topic in new else 1)]
         # A pattern of a hundred sentences is drawn more often than one of a single, but not a hundred times as often.
         self._weights = {
             id(patterns): [grammar.count(pattern, self._words) ** 0.5 for pattern in patterns]
@@ -108,7 +113,7 @@ class Asker:
 
     def turn(self) -> Turn:
         """Draw one question, of any topic or of none."""
-        topic = "fallback" if self._rng.random() < OTHER_SHARE else self._rng.choice(self.topics)
+        topic = "fallback" if self._rng.random() < OTHER_SHARE else self._rng.choice(self._lots)
         return Turn(topic, self.question(topic), self._answers[topic])
 
     def question(self, topic: str) -> str:

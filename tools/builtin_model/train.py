@@ -158,7 +158,7 @@ def train(args: argparse.Namespace) -> None:
     torch.manual_seed(seed)
     encoder = Encoder()
     extra, held_out = split_phrasings()
-    asker = Asker(rng, encoder.words(), extra, forbidden())
+    asker = Asker(rng, encoder.words(), extra, forbidden(), frozenset(args.new.split(",")))
     begun = evaluate.load(start) if start else None
     compact = Compact((encoder.sample(dialogue) for dialogue in asker.dialogues(25_000)), 5, begun)
     guide = Guide(compact, args.dropout)
@@ -223,6 +223,7 @@ def main() -> None:
     parser.add_argument("--dropout", type=float, default=0.1)
     parser.add_argument("--rate", type=float, default=3e-3, help="peak learning rate")
     parser.add_argument("--start", type=Path, help="a folder that the first command wrote")
+    parser.add_argument("--new", default="", help="topics, with commas between, that are asked about more often")
     parser.add_argument("--phases", choices=PHASES, help="what to train on; by default `second` with --start")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--out", type=Path, default=BUILTIN)
