@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,6 +17,7 @@ from mistral_cli.chat.store import open_store
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from prompt_toolkit.application import Application
     from typist import Typist
 
 MULTILINE = {"is_multiline": True}
@@ -225,3 +228,37 @@ def test_what_goes_wrong_meanwhile_ends_the_reading(error: Exception, ends: type
         app.after_render += lambda _: asyncio.get_running_loop().call_soon(fail)
         with pytest.raises(ends):
             person.type("one", ENTER)
+
+
+def test_ctrl_c_that_comes_as_a_signal_is_the_key() -> None:
+    """As it does while the terminal is not yet read key by key."""
+
+    def strike(_: Typist) -> bool:
+        os.kill(os.getpid(), signal.SIGINT)
+        return True
+
+    def is_cleared(typist: Typist) -> bool:
+        return not typist.keyboard._session.default_buffer.text
+
+    with typist() as person, pytest.raises(KeyboardInterrupt):
+        person.type("one", strike, is_cleared, strike, lambda _: False)
+
+
+def test_ctrl_c_before_the_line_is_there_is_pressed_once_it_is() -> None:
+    with typist() as person:
+        with person.keyboard._strikes.held():
+            os.kill(os.getpid(), signal.SIGINT)  # as while asyncio makes its loop: no exception there
+        with pytest.raises(KeyboardInterrupt):
+            person.type("one", lambda _: False)
+
+
+def test_ctrl_c_after_a_line_was_sent_leaves_it_in_the_next_one() -> None:
+    def strike(app: Application[str]) -> None:
+        if app.is_done:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with typist() as person:
+        person.keyboard._session.app.after_render += strike
+        with pytest.raises(KeyboardInterrupt):
+            person.type("one", ENTER)
+        assert person.chat.draft == "one"

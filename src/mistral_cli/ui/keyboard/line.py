@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from prompt_toolkit import PromptSession
@@ -21,6 +20,7 @@ from mistral_cli.ui.keyboard.display import SafeDisplay, open_screen, style
 from mistral_cli.ui.keyboard.keys import bindings
 from mistral_cli.ui.keyboard.plain import PROMPT
 from mistral_cli.ui.keyboard.search import SearchedBuffer
+from mistral_cli.ui.keyboard.strikes import Strikes
 from mistral_cli.ui.keyboard.suggestion import EarlierLine
 from mistral_cli.ui.keyboard.toolbar import Status, laid_out, status_of
 from mistral_cli.ui.typed import is_open
@@ -72,6 +72,7 @@ class Keyboard:
         # as a failure; whoever watches for signals raises it again.
         logging.getLogger("prompt_toolkit").addHandler(logging.NullHandler())
         self._chat = chat
+        self._strikes = Strikes()
         self._status = Status(model="", total=1)
         has_color = chat.console.out.color
         self._session: PromptSession[str] = PromptSession(
@@ -104,12 +105,15 @@ class Keyboard:
         """
         self._status = status_of(self._chat)
         draft, self._chat.draft = self._chat.draft, ""
-        try:
-            return self._session.prompt(
-                default=draft, set_exception_handler=False, pre_run=partial(_end_on_errors, self._session.app)
-            )
-        finally:
-            self._take_pastes_whole()  # prompt-toolkit lets go of it, but one may come before the next line is begun
+        with self._strikes.held():
+            try:
+                line = self._session.prompt(default=draft, set_exception_handler=False, pre_run=self._prepare)
+            finally:
+                self._take_pastes_whole()  # prompt-toolkit let go of it, but one may come before the next line
+        if self._strikes.take():
+            self._chat.draft = line
+            raise KeyboardInterrupt
+        return line
 
     def close(self) -> None:
         """Leave the terminal as it was."""
@@ -122,6 +126,11 @@ class Keyboard:
         parser = Vt100Parser(pressed.append)
         parser.feed_and_flush(text)
         store_typeahead(self._session.app.input, pressed)
+
+    def _prepare(self) -> None:
+        """Do what has to be done anew for each line, once there is a loop that reads it."""
+        _end_on_errors(self._session.app)
+        self._strikes.press_in(self._session.app)
 
     def _take_pastes_whole(self) -> None:
         with contextlib.suppress(OSError):  # the terminal is gone: whoever reads on is told
