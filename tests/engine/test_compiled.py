@@ -62,7 +62,7 @@ def test_a_compiled_model_says_what_it_says_uncompiled_and_warns_of_nothing(tmp_
     run = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     assert (run.returncode, run.stderr) == (0, "")
     count, divergence, agreed, text = json.loads(run.stdout)
-    assert count >= 60
+    assert count >= 40
     assert divergence <= 1e-3
     assert agreed >= 0.99
     assert text.strip()
