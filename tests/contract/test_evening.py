@@ -110,8 +110,10 @@ def test_a_shell_gets_its_terminal_back_however_a_chat_leaves_it(open_tmux) -> N
     shell.type("f", "g", ENTER)
     shell.then("fg")
     shell.type(CTRL_C)
-    shell.then("(stopped)")
-    shell.type("draft", CTRL_Z)
+    shell.then("(stopped) >")  # what is typed before a line is read, the shell would read after Ctrl-Z
+    shell.type("draft")
+    shell.then("> draft")
+    shell.type(CTRL_Z)
     shell.then("Stopped")
     assert shell.ask("stty -g", "shell$").split()[-2] == as_it_was
     shell.type("f", "g", ENTER)
