@@ -89,7 +89,9 @@ def test_what_is_not_set_is_taken_from_the_next_that_sets_it(capfd, tmp_path: Pa
 
     def parameters(*flags: str) -> tuple[float, ...]:
         monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO()))
-        done = mistral(capfd, "gen", "-m", str(model), "-n", "1", "--seed", "1", "--threads", "1", "--json", *flags, "x")
+        done = mistral(
+            capfd, "gen", "-m", str(model), "-n", "1", "--seed", "1", "--threads", "1", "--json", *flags, "x"
+        )
         assert (done.code, done.err) == (0, "")
         used = json.loads(done.out)["parameters"]
         return used["temperature"], used["top_p"], used["top_k"], used["min_p"]
