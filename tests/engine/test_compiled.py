@@ -26,13 +26,13 @@ COMPARE = """
 import json
 import torch
 import mistral_cli
-from mistral_cli.contract import SamplingParams, TokenDrawn
+from mistral_cli.contract import Message, SamplingParams, TokenDrawn
 texts = ["What is top_p?", "How do I keep the model from repeating itself?", "mistral gen reads a file with",
     "Where do the downloaded models lie?", "What is a KV cache?", "Explain RoPE to me.", "How do I resume a chat?"]
 plain, compiled = (mistral_cli.load("builtin", device="cpu", quantize="none", compile=on) for on in (False, True))
 divergences, agreed = [], 0
 for text in texts:
-    ids = plain.backend.encode(text)
+    ids = plain.backend.encode([Message(role="user", content=text)])
     events = plain.backend.engine.generate(ids, SamplingParams(temperature=0, max_tokens=25))
     answer = [event.id for event in events if isinstance(event, TokenDrawn)]
     caches = [llm.model.new_cache(capacity=512) for llm in (plain, compiled)]
@@ -62,7 +62,7 @@ def test_a_compiled_model_says_what_it_says_uncompiled_and_warns_of_nothing(tmp_
     run = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     assert (run.returncode, run.stderr) == (0, "")
     count, divergence, agreed, text = json.loads(run.stdout)
-    assert count >= 40
+    assert count >= 60
     assert divergence <= 1e-3
     assert agreed >= 0.99
     assert text.strip()

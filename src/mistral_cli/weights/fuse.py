@@ -35,7 +35,7 @@ FINE_PART = 8
 """All packed layers compute finely in the first of this many parts of a model's depth.
 
 What is off there, every layer above makes more of: with it the logits of a random model of 7B's shape and depth are
-nearer to exact arithmetic than by products in bfloat16 (``tools/logit_error.py``), without it twice as far from it.
+nearer to exact arithmetic than by products in bfloat16 (``tools/logit_error.py``).
 """
 _LAYER = re.compile(r"\.layers\.([0-9]+)\.")
 
