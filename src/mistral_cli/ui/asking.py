@@ -33,6 +33,10 @@ class Asking:
     """The turn whose question is answered once more."""
     left_out: int = 0
     """Of the oldest turns, how many are not in the prompt."""
+    done: Done | None = None
+    """How the answer ended, once it did."""
+    is_kept: bool = False
+    """Whether what became of it is in the conversation, or was nothing."""
     _tokens: list[TokenInfo] = field(default_factory=list)
     """What was drawn."""
     _said: list[str] = field(default_factory=list)
@@ -49,7 +53,13 @@ class Asking:
             info=info,
         )
 
-    def stream(self, backend: Backend, writer: AnswerWriter, console: Console, cancel: Cancel) -> Done | None:
+    @property
+    def adds_nothing(self) -> bool:
+        """Tell whether the model ended an answer that it went on from at once."""
+        done = self.done
+        return done is not None and bool(self.begun.text) and not done.text and done.reason == "stop"
+
+    def stream(self, backend: Backend, writer: AnswerWriter, console: Console, cancel: Cancel) -> None:
         """Show the answer as it comes, and end its line whatever happens.
 
         Raises:
@@ -64,12 +74,12 @@ class Asking:
                     self._note(event)
                     writer.push(event.text)
                 elif isinstance(event, Done):
-                    return event
+                    self.done = event
+                    return
                 else:
                     show_beside(event, console)
         finally:
             writer.finish()
-        return None
 
     def begun_tokens(self, done: Done, backend: Backend) -> int:
         """Return how many tokens of the prompt are the beginning of the answer."""
@@ -77,15 +87,15 @@ class Asking:
             return len(self.begun.ids)
         return max(done.prompt_tokens - backend.count(self._asked()), 0)
 
-    def turn(self, done: Done, backend: Backend) -> Turn | None:
-        """Return the turn that this became; None where nothing was said."""
+    def turn(self, backend: Backend) -> Turn | None:
+        """Return the turn that this became, cut short where the answer never came to its end; None: nothing said."""
+        done = self.done or self._cut_short()
         begun = self.begun_tokens(done, backend)
         record = TurnRecord.of(done, self.params, backend.info, begun=begun, left_out=self.left_out)
         tokens = self.begun.all_tokens(tuple(self._tokens))
         return self.after.answered(self.question, self.begun.joined(done), record, tokens)
 
-    def cut_short(self) -> Done:
-        """Return the end of an answer that never came to one."""
+    def _cut_short(self) -> Done:
         ids = tuple(token.id for token in self._tokens)
         return Done(reason="cancelled", text="".join(self._said), ids=ids, answer_tokens=len(ids))
 

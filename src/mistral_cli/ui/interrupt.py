@@ -12,8 +12,30 @@ from typing import TYPE_CHECKING
 from mistral_cli.ui.echo import unechoed
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import FrameType
     from typing import Self
+
+_UNWINDING = ("SIGHUP", "SIGTERM", "SIGINT")
+
+
+@contextlib.contextmanager
+def unbroken() -> Iterator[None]:
+    """Let no signal unwind the block: what comes meanwhile strikes when it is left.
+
+    Signals that are ignored, or end the process at once, stay what they are; outside the main thread nothing changes.
+    """
+    came: list[int] = []
+    with contextlib.ExitStack() as handlers:  # each is put back even where a signal strikes as another is
+        if threading.current_thread() is threading.main_thread():
+            for number in (getattr(signal, name) for name in _UNWINDING if hasattr(signal, name)):
+                handler = signal.getsignal(number)
+                if callable(handler):
+                    handlers.callback(signal.signal, number, handler)
+                    signal.signal(number, lambda number, _frame: came.append(number))
+        yield
+    for number in came:
+        signal.raise_signal(number)
 
 
 class Interrupt:

@@ -14,7 +14,7 @@ from mistral_cli.settings.options import well_formed
 from mistral_cli.ui.answer import AnswerWriter, Direct
 from mistral_cli.ui.asking import Asking
 from mistral_cli.ui.events import in_a_chat, show_end, stats_line
-from mistral_cli.ui.interrupt import Interrupt
+from mistral_cli.ui.interrupt import Interrupt, unbroken
 from mistral_cli.ui.mentions import with_files
 from mistral_cli.ui.overflow import NotSentError, Overflow
 from mistral_cli.ui.slash import dispatch
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from mistral_cli.chat.session import Session
     from mistral_cli.chat.store import Store
     from mistral_cli.chat.turn import Turn
-    from mistral_cli.contract import Backend, Done, SamplingParams
+    from mistral_cli.contract import Backend, Cancel, Done, SamplingParams
     from mistral_cli.ui.console import Console
     from mistral_cli.ui.slash.choice import Choice
 
@@ -231,29 +231,47 @@ class Repl:
         )
         job.left_out = self.overflow.make_room(job.request(self.backend.info), self.backend.count, self.console)
         with self._interrupt as cancel:
-            try:
-                done = job.stream(self.backend, self.open_writer(self.console), self.console, cancel)
-            except (KeyboardInterrupt, SystemExit, OutOfMemoryError):  # or SIGTERM, SIGHUP: what was said is kept
-                self._remember(job, job.cut_short())
-                raise
-        if done is not None and job.begun.text and not done.text and done.reason == "stop":
-            self.console.notice("(nothing was added: the answer ends here)")
-        elif done is not None:
-            show_end(done, job.params.max_tokens, self.console, hints=in_a_chat(has_turns=job.after.leaf is not None))
-            self._remember(job, done)
-            self.overflow.warn(done, self.backend.info.context, self.console)
-            if self.shows_stats:
-                info, begun_tokens = self.backend.info, job.begun_tokens(done, self.backend)
-                told = stats_line(done, info.quantization, info.kv, adapters=info.adapters, begun=begun_tokens)
-                self.console.stats(told)
-            if self.is_strict and cancel.is_set():
+            done = self._answer(job, cancel)
+            if done is not None:
+                self._show_end(job, done)
+            if done is not None and self.is_strict and cancel.is_set():
                 raise KeyboardInterrupt
         if done is not None and not self.is_strict:
             self.console.gap()
 
-    def _remember(self, job: Asking, done: Done) -> None:
-        """Put the turn into the tree, and stand there; an empty answer is none."""
-        turn = job.turn(done, self.backend)
+    def _answer(self, job: Asking, cancel: Cancel) -> Done | None:
+        """Show and keep one answer, whatever ends it; None where nothing was added to the one it goes on from."""
+        try:
+            job.stream(self.backend, self.open_writer(self.console), self.console, cancel)
+            with unbroken():
+                self._remember(job)
+        except (
+            KeyboardInterrupt,
+            SystemExit,
+            OSError,
+            OutOfMemoryError,
+        ):  # a signal, a closed pipe: it is kept
+            with unbroken():
+                self._remember(job)
+            raise
+        if job.adds_nothing:
+            self.console.notice("(nothing was added: the answer ends here)")
+            return None
+        return job.done
+
+    def _show_end(self, job: Asking, done: Done) -> None:
+        """Say why an answer ended where that matters, how full the context is, and how fast it was if that is asked."""
+        show_end(done, job.params.max_tokens, self.console, hints=in_a_chat(has_turns=job.after.leaf is not None))
+        self.overflow.warn(done, self.backend.info.context, self.console)
+        if self.shows_stats:
+            info, begun_tokens = self.backend.info, job.begun_tokens(done, self.backend)
+            told = stats_line(done, info.quantization, info.kv, adapters=info.adapters, begun=begun_tokens)
+            self.console.stats(told)
+
+    def _remember(self, job: Asking) -> None:
+        """Put the turn into the tree, once, and stand there; an empty answer is none."""
+        turn = None if job.is_kept or job.adds_nothing else job.turn(self.backend)
+        job.is_kept = True
         if turn is not None:
             self.conversation = job.after.with_turn(self.keeper.keep(turn))
             self.place = None
