@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from mistral_cli.chat.session import Session
     from mistral_cli.engine.kv_store import KVStore
 
-PATIENCE: Final = 1.0
+PATIENCE: Final = 3.0
 """Seconds, and as many for each GB, that writing may take when a signal ends the program."""
 
 
