@@ -167,3 +167,17 @@ def test_a_file_that_is_missing_is_told(capfd: pytest.CaptureFixture[str]) -> No
         outcome = mistral(capfd, "data", "check", name)
         assert (outcome.code, outcome.out) == (3, "")
         assert f"There is no data at {name[:60]}" in outcome.err
+
+
+def test_rows_that_are_there_twice_are_shown_with_where_they_were_first(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "faq.csv"
+    path.write_text("prompt,completion\nWho?,I.\nWho?,You.\nWho?,I.\nWhat?,That.\n")
+    outcome = mistral(capfd, "data", "check", str(path))
+    assert (outcome.code, outcome.err) == (0, "")
+    assert "4: 4 completion, 1 repeated, 1 asked again\n" in outcome.out
+    assert "repeated     row 4 says what row 2 does\n" in outcome.out
+    assert "asked again  row 3 asks what row 2 does, and answers otherwise\n" in outcome.out
+    told = json.loads(mistral(capfd, "data", "check", str(path), "--json").out)
+    assert (told["repeated_rows"], told["asked_again"]) == ([{"row": 4, "first": 2}], [{"row": 3, "first": 2}])

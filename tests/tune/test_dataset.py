@@ -102,3 +102,39 @@ def test_a_split_leaves_something_on_both_sides(tokenizer: Tokenizer) -> None:
     assert [len(side) for side in split(samples, 0.01, 0)] == [1, 1]
     assert [len(side) for side in split(samples, 0.0, 0)] == [2, 0]
     assert [len(side) for side in split(samples[:1], 0.1, 0)] == [1, 0]
+
+
+def _said_again(*, more: int) -> list[Row]:
+    """Return forty rows, of which the first is there so many times more, from row 101 on."""
+    return [*GOOD, *(Row(number=100 + at, columns=GOOD[0].columns) for at in range(1, more + 1))]
+
+
+def test_rows_that_are_there_twice_are_told_with_where_they_were_first(tokenizer: Tokenizer) -> None:
+    other = Row(number=50, columns={"prompt": "Question 3?", "completion": "Who knows."})
+    renamed = Row(number=51, columns={"instruction": "Question 4?", "output": "Answer 4.", "id": "51"})
+    repeats = make_dataset([*_said_again(more=1), other, renamed], tokenizer, Reading()).repeats
+    assert [(one.number, one.first, one.is_whole) for one in repeats] == [(101, 1, True), (50, 3, False), (51, 4, True)]
+
+
+def test_texts_that_only_begin_alike_ask_nothing_twice(tokenizer: Tokenizer) -> None:
+    texts = [Row(number=at, columns={"text": f"Once upon a time, {at}"}) for at in range(3)]
+    assert make_dataset(texts, tokenizer, Reading()).repeats == ()
+
+
+@pytest.mark.parametrize("more", [1, 4, 30, 400])
+def test_a_split_never_puts_the_same_row_on_both_sides(tokenizer: Tokenizer, more: int) -> None:
+    samples = make_dataset(_said_again(more=more), tokenizer, Reading()).samples
+    for seed in range(20):
+        trained, apart = split(samples, 0.2, seed)
+        assert not {sample.ids for sample in trained} & {sample.ids for sample in apart}
+        assert sorted([*trained, *apart], key=lambda sample: sample.number) == list(samples)
+        assert 0 < len(apart) <= round(0.2 * len(samples))
+
+
+def test_rows_that_are_all_there_twice_are_split_all_the_same(tokenizer: Tokenizer) -> None:
+    again = [Row(number=100 + row.number, columns=row.columns) for row in GOOD[:2]]
+    samples = make_dataset([*GOOD[:2], *again], tokenizer, Reading()).samples
+    trained, apart = split(samples, 0.1, 0)
+    assert (len(trained), len(apart)) == (2, 2)
+    assert not {sample.ids for sample in trained} & {sample.ids for sample in apart}
+    assert [len(side) for side in split(samples[::2], 0.1, 0)] == [2, 0]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -19,12 +19,13 @@ from mistral_cli.ui.marked import marked
 if TYPE_CHECKING:
     from mistral_cli.text.tokenizer import Tokenizer
     from mistral_cli.tune.dataset import Dataset
+    from mistral_cli.tune.repeats import Repeat
     from mistral_cli.tune.samples import Sample
     from mistral_cli.tune.survey import Lengths, Packed
 
 EXAMPLES: Final = 2
 SHOWN: Final = 20
-"""Rows that cannot be used, of all that are counted."""
+"""Rows that cannot be used, or are there again, of all that are counted."""
 _LONGEST: Final = 600
 """Characters of a part of an example, for a person."""
 _WORDS: Final = ("given", "learnt")
@@ -118,7 +119,7 @@ def _rows(found: _Found) -> Iterator[tuple[str, str]]:
     dataset, lengths = found.dataset, found.lengths
     kinds = ", ".join(f"{count:,} {kind}" for kind, count in dataset.kinds.items())
     yield "data", found.name
-    yield "rows", f"{dataset.rows:,}: {kinds}" + (f", {len(dataset.bad):,} not usable" if dataset.bad else "")
+    yield "rows", f"{dataset.rows:,}: {kinds}" + "".join(_also(found))
     yield "tokenizer", f"{found.encoder} ({found.tokenizer.version})"
     yield "samples", _samples(found)
     learnt = dataset.trained_tokens / dataset.tokens
@@ -134,12 +135,34 @@ def _rows(found: _Found) -> Iterator[tuple[str, str]]:
         "--packing",
         f"{counted(packed.sequences, 'sequence')} instead of {len(dataset.samples):,}, {packed.filled:.0%} filled",
     )
-    label = "not usable"
-    for row in dataset.bad[:SHOWN]:
-        yield label, f"row {row.number:,}: {row.reason}"
+    same, asked = (_repeats(found, whole=whole) for whole in (True, False))
+    yield from _listed("repeated", [f"row {one.number:,} says what row {one.first:,} does" for one in same])
+    words = "asks what row {:,} does, and answers otherwise"
+    yield from _listed("asked again", [f"row {one.number:,} {words.format(one.first)}" for one in asked])
+    yield from _listed("not usable", [f"row {row.number:,}: {row.reason}" for row in dataset.bad])
+
+
+def _also(found: _Found) -> Iterator[str]:
+    """Yield what else is to be said of the rows, in a few words."""
+    counts = {
+        "not usable": len(found.dataset.bad),
+        "repeated": len(_repeats(found, whole=True)),
+        "asked again": len(_repeats(found, whole=False)),
+    }
+    yield from (f", {count:,} {what}" for what, count in counts.items() if count)
+
+
+def _repeats(found: _Found, *, whole: bool) -> list[Repeat]:
+    return [one for one in found.dataset.repeats if one.is_whole == whole]
+
+
+def _listed(label: str, lines: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Yield the first of many lines, the label before the first."""
+    for line in lines[:SHOWN]:
+        yield label, line
         label = ""
-    if len(dataset.bad) > SHOWN:
-        yield "", f"and {len(dataset.bad) - SHOWN:,} more (--json has all)"
+    if len(lines) > SHOWN:
+        yield "", f"and {len(lines) - SHOWN:,} more (--json has all)"
 
 
 def _samples(found: _Found) -> str:
@@ -199,6 +222,8 @@ def _object(found: _Found) -> dict[str, object]:
         "rows": dataset.rows,
         "kinds": dict(dataset.kinds),
         "bad_rows": [{"row": row.number, "reason": row.reason} for row in dataset.bad],
+        "repeated_rows": [{"row": one.number, "first": one.first} for one in _repeats(found, whole=True)],
+        "asked_again": [{"row": one.number, "first": one.first} for one in _repeats(found, whole=False)],
         "tokenizer": str(found.tokenizer.path),
         "version": found.tokenizer.version,
         "samples": len(dataset.samples),

@@ -58,20 +58,26 @@ def typed_questions(prompts: Iterable[str], prepared: Prepared, languages: Langu
     if dataset is None or tokenizer is None:
         return
     is_raw = tokenizer.is_base or set(dataset.kinds) <= _RAW
-    for prompt in prompts:
+    for prompt in dict.fromkeys(prompts):
         text = translation_prompt(prompt, languages) if languages and "translation" in dataset.kinds else prompt
         sent = text if is_raw else (Message(role="user", content=text),)
         yield Question(text=text, ids=encode_prompt(tokenizer, sent).ids)
 
 
 def held_out_questions(samples: Sequence[Sample], count: int, tokenizer: Tokenizer) -> Iterator[Question]:
-    """Yield the beginnings of samples, one of each row, up to the last answer in it; of a raw text, its first half."""
+    """Yield the beginnings of samples, up to the last answer in it; of a raw text, its first half.
+
+    One of each row, in the order of the rows, and none twice: rows may ask the same.
+    """
     rows = {sample.number: sample for sample in reversed(samples)}
-    for number in sorted(rows)[:count]:
+    asked: set[tuple[int, ...]] = set()
+    for number in sorted(rows):
         sample = rows[number]
         begins, ends = _last_answer(sample)
         prompt, wanted = sample.ids[:begins], sample.ids[begins:ends]
-        yield Question(text=tokenizer.decode(prompt), ids=prompt, wanted=tokenizer.decode(wanted).strip())
+        if len(asked) < count and prompt not in asked:
+            asked.add(prompt)
+            yield Question(text=tokenizer.decode(prompt), ids=prompt, wanted=tokenizer.decode(wanted).strip())
 
 
 def _last_answer(sample: Sample) -> tuple[int, int]:

@@ -124,6 +124,11 @@ def _tell_data(prepared: Prepared, console: Console) -> None:
     data = prepared.data
     if data.bad:
         console.warning(described(data.bad, data.rows))
+    repeated = sum(one.is_whole for one in data.dataset.repeats) if data.dataset else 0
+    if repeated:
+        console.notice(
+            f"Of {data.rows:,} rows, {repeated:,} say what one before them does: `mistral data check` tells."
+        )
     if data.dataset is not None and data.dataset.cut:
         length = prepared.recipe.length
         lost = f", {data.dataset.dropped:,} of them with all that is learnt" if data.dataset.dropped else ""

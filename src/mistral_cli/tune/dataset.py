@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from mistral_cli.errors import MistralError, UsageError
 from mistral_cli.tune.formats import FORMATS, Completion, build_example, find_format, renamed
+from mistral_cli.tune.repeats import Repeats, same_rows
 from mistral_cli.tune.samples import divided, make_samples, shortened
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from mistral_cli.text.tokenizer import Tokenizer
     from mistral_cli.tune.formats import Example, Format, Languages
+    from mistral_cli.tune.repeats import Repeat
     from mistral_cli.tune.rows import Row
     from mistral_cli.tune.samples import Loss, Sample
 
@@ -64,6 +66,8 @@ class Dataset:
     """Other samples that were longer than allowed; what stands in ``samples`` of them is their beginning."""
     dropped: int
     """Samples of which nothing that is trained would have been left."""
+    repeats: tuple[Repeat, ...] = ()
+    """Rows that say, or ask, what a row before them does."""
 
     @property
     def tokens(self) -> int:
@@ -107,11 +111,15 @@ def make_dataset(rows: Iterable[Row], tokenizer: Tokenizer, reading: Reading) ->
     made = _Made()
     for number, kind, example in read_examples(rows, reading):
         made.rows += 1
+        if isinstance(example, BadRow):
+            made.bad.append(example)
+            continue
         encoded = _encoded(tokenizer, example, reading, number)
         if isinstance(encoded, BadRow):
             made.bad.append(encoded)
             continue
         made.kinds[kind] = made.kinds.get(kind, 0) + 1
+        made.repeats.look(number, example)
         bos = tokenizer.bos_id if isinstance(example, Completion) and not example.prompt else None
         for sample in encoded:
             made.add(sample, reading.length, bos)
@@ -126,6 +134,7 @@ def make_dataset(rows: Iterable[Row], tokenizer: Tokenizer, reading: Reading) ->
         divided=made.divided,
         cut=made.cut,
         dropped=made.dropped,
+        repeats=tuple(made.repeats.found),
     )
 
 
@@ -141,6 +150,7 @@ class _Made:
     divided: int = 0
     cut: int = 0
     dropped: int = 0
+    repeats: Repeats = field(default_factory=Repeats)
 
     def add(self, sample: Sample, length: int, bos: int | None) -> None:
         """Add a sample, of at most ``length`` ids when it is there; one of plain text says what id begins a text."""
@@ -156,9 +166,7 @@ class _Made:
         self.samples += [fitting] if fitting is not None else []
 
 
-def _encoded(tokenizer: Tokenizer, example: Example | BadRow, reading: Reading, number: int) -> list[Sample] | BadRow:
-    if isinstance(example, BadRow):
-        return example
+def _encoded(tokenizer: Tokenizer, example: Example, reading: Reading, number: int) -> list[Sample] | BadRow:
     try:
         return make_samples(tokenizer, example, loss=reading.loss, number=number)
     except UsageError as error:
@@ -172,12 +180,19 @@ def _encoded(tokenizer: Tokenizer, example: Example | BadRow, reading: Reading, 
 def split(samples: Sequence[Sample], share: float, seed: int) -> tuple[tuple[Sample, ...], tuple[Sample, ...]]:
     """Return the samples to train on and those kept apart, of whole rows; the same for the same seed and rows.
 
-    Which row goes where depends on the row's number and the seed alone, so that a file that grows keeps its split.
-    At least one row stays on each side where ``share`` is above 0 and there are two.
+    Which row goes where depends on the row's number and the seed alone, so that a file that grows keeps its split. Rows
+    that say the very same go together, to where the first goes: what was learnt would be asked else. At least one row
+    stays on each side where ``share`` is above 0 and there are two different ones.
     """
-    numbers = sorted({sample.number for sample in samples}, key=lambda number: _drawn(number, seed))
-    count = min(max(round(len(numbers) * share), 1), len(numbers) - 1) if share else 0
-    apart = set(numbers[:count])
+    rows = sorted(same_rows(samples), key=lambda alike: _drawn(alike[0], seed))
+    count = max(round(sum(map(len, rows)) * share), 1) if share and len(rows) > 1 else 0
+    apart: set[int] = set()
+    for alike in rows:
+        if len(apart) + len(alike) <= count:
+            apart.update(alike)
+    if count and not apart:  # each is there more often than rows are to be kept apart
+        fewest = min(rows, key=len)
+        apart.update(fewest)
     trained = tuple(sample for sample in samples if sample.number not in apart)
     return trained, tuple(sample for sample in samples if sample.number in apart)
 
