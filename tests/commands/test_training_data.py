@@ -72,6 +72,15 @@ def test_a_file_has_no_subset(tmp_path: Path) -> None:
             list(flags.rows(str(tmp_path / "data.txt")))
 
 
+def test_a_column_that_is_mapped_and_that_no_row_has_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "data.csv"
+    path.write_text("prompt,completion,role\nWhat?,Tea,cook\n")
+    assert len(list(DataFlags(map=["system=role"]).rows(str(path)))) == 1
+    with pytest.raises(UsageError, match="--map names the column 'rolle', which no row has") as caught:
+        list(DataFlags(map=["system=rolle"]).rows(str(path)))
+    assert "prompt, completion, role" in caught.value.hint
+
+
 def test_what_is_no_file_is_sought_at_the_hub_only_if_it_may_be_there(tmp_path: Path) -> None:
     with pytest.raises(ModelNotFoundError, match="no data at"):
         list(DataFlags().rows(str(tmp_path / "none.jsonl")))

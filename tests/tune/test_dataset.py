@@ -37,6 +37,19 @@ def test_the_first_bad_row_ends_it_if_wanted(tokenizer: Tokenizer) -> None:
         make_dataset([*GOOD[:2], *BAD], tokenizer, Reading(strict=True))
 
 
+def test_a_reason_ends_without_a_full_stop_and_keeps_what_helps(tokenizer: Tokenizer) -> None:
+    messages, pair, empty = Row(number=3, columns={"messages": "?"}), Row(number=4, columns={"translation": {}}), {}
+    data = make_dataset([GOOD[0], messages, pair, Row(number=5, columns=empty)], tokenizer, Reading())
+    assert [row.reason for row in data.bad][:2] == [
+        "messages must be a list",
+        "which way to translate is not said (Add --source en --target fr)",
+    ]
+    assert data.bad[2].reason.startswith("it is empty, and needs messages;")
+    with pytest.raises(UsageError) as caught:
+        make_dataset([messages], tokenizer, Reading(strict=True))
+    assert str(caught.value) == ("Row 3 of the data is wrong: messages must be a list. Mend it, or leave out --strict.")
+
+
 def test_what_is_too_long_is_cut_and_counted(tokenizer: Tokenizer) -> None:
     long = Row(number=1, columns={"prompt": "Short?", "completion": "word " * 50})
     hidden = Row(number=2, columns={"prompt": "word " * 50, "completion": "Yes."})

@@ -163,6 +163,35 @@ def test_lines_of_json_may_be_called_json(tmp_path: Path) -> None:
     assert len(rows(tmp_path, "data.json", '{"text": "a"}\n{"text": "b"}\n')) == 2
 
 
+def test_lines_of_json_may_be_called_json_though_the_first_is_longer_than_is_looked_at(tmp_path: Path) -> None:
+    long = '{"text": "' + "x" * 3 * LOOK + '"}\n'
+    assert [row.number for row in rows(tmp_path, "data.json", long + '{"text": "b"}\n') if row.columns] == [1, 2]
+
+
+@pytest.mark.parametrize("ending", ["xlsx", "ods"])
+def test_a_spreadsheet_is_to_be_saved_as_csv(tmp_path: Path, ending: str) -> None:
+    with pytest.raises(UsageError, match="is a spreadsheet") as caught:
+        rows(tmp_path, f"data.{ending}", b"PK\x03\x04" + bytes(50))
+    assert "CSV" in caught.value.hint
+
+
+def test_a_quote_without_a_partner_tells_how_much_is_lost_with_it(tmp_path: Path) -> None:
+    got = rows(tmp_path, "data.csv", 'a,b\n3,"4\n' + "5,6\n" * 100)
+    assert [(row.number, row.error) for row in got] == [
+        (2, "no CSV: a quotation mark in this row has no partner, so all up to line 102 is lost")
+    ]
+
+
+def test_names_of_columns_that_are_not_utf_8_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"first line of .*data\.csv is no UTF-8 \(byte 0xe9\)"):
+        rows(tmp_path, "data.csv", "r\xe9ponse,question\na,b\n".encode("latin-1"))
+
+
+def test_lines_that_end_with_cr_alone_are_told_with_what_converts_them(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="CR alone; it is converted by: tr"):
+        rows(tmp_path, "data.csv", b"a,b\r1,2\r")
+
+
 def test_spreadsheets_that_write_semicolons_are_read(tmp_path: Path) -> None:
     assert rows(tmp_path, "data.csv", "prompt;completion\nWhat, now?;Tea\n")[0].columns == {
         "prompt": "What, now?",

@@ -63,10 +63,11 @@ class DataFlags:
             console: where it is told, and a person is asked whether something large is downloaded; None: nobody is.
 
         Raises:
-            UsageError: --subset or --split where there is none; as ``read_rows`` and ``data_set_rows``.
+            UsageError: --subset or --split where there is none; a column that --map names and no row has; as
+                ``read_rows`` and ``data_set_rows``.
             ModelNotFoundError, NetworkError, MistralError: as those.
         """
-        rows = self._rows(name, console)
+        rows = _with_columns(self._rows(name, console), [theirs for _, theirs in self._pairs()])
         return rows if console is None else _told(rows, console)
 
     def _rows(self, name: str, console: Console | None) -> Iterator[Row]:
@@ -111,7 +112,7 @@ class DataFlags:
 
         known = [*dict.fromkeys(name for form in FORMATS.values() for name in form.columns), *OPTIONAL]
         known += [languages.source, languages.target] if languages else []
-        pairs = [_pair(text) for given in self.map or () for text in re.split(r",(?=[^,=]+=)", given)]
+        pairs = self._pairs()
         columns = dict(pairs)
         if len(columns) < len(pairs):
             raise UsageError("--map names a column twice.", "Each of ours once: --map prompt=question")
@@ -119,6 +120,10 @@ class DataFlags:
         if strange is not None:
             raise UsageError(f"--map: no format has a column {strange!a:.60}.", f"There are: {', '.join(known)}.")
         return columns
+
+    def _pairs(self) -> list[tuple[str, str]]:
+        """Return our names of columns and the data's own, as --map has them."""
+        return [_pair(text) for given in self.map or () for text in re.split(r",(?=[^,=]+=)", given)]
 
 
 def _stdin_rows(console: Console | None) -> Iterator[Row]:
@@ -130,6 +135,19 @@ def _stdin_rows(console: Console | None) -> Iterator[Row]:
     say = console.notice if console is not None else lambda _text: None
     stdin.wait(lambda: say("Waiting for the data on stdin …"))
     return read_stream(stdin.file, "stdin")
+
+
+def _with_columns(rows: Iterator[Row], wanted: Sequence[str]) -> Iterator[Row]:
+    """Hand rows on; in the end refuse a wanted column that none has: nobody would notice that it is missing."""
+    missing, first = dict.fromkeys(wanted), list[str]()
+    for row in rows:
+        names = row.columns or {}
+        missing = {name: None for name in missing if name not in names}
+        first = first or [str(name) for name in names]
+        yield row
+    if missing and first:
+        message = f"--map names the column {next(iter(missing))!a:.60}, which no row has."
+        raise UsageError(message, f"The first row has: {', '.join(first):.200}.")
 
 
 def _told(rows: Iterator[Row], console: Console) -> Iterator[Row]:

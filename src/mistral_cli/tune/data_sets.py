@@ -161,7 +161,7 @@ def _told(name: str) -> Iterator[None]:
     except (exceptions.DatasetBuildError, ArrowException) as error:
         raise _damaged(name, error) from error
     except ConnectionError:
-        message = f"The hub cannot be reached, and the data set {name} is not in its cache here."
+        message = f"There is no {name} here; the hub cannot be reached, and the data set {name} is not in its cache."
         raise NetworkError(message, "Check the network (and HF_HUB_OFFLINE), or name a file.") from None
     except (errors.HTTPError, OSError) as error:
         raise translate(error, name) from None

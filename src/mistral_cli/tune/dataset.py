@@ -94,10 +94,9 @@ def read_examples(rows: Iterable[Row], reading: Reading) -> Iterator[tuple[int, 
                 raise UsageError(_no_kind(row))
             yield row.number, chosen.name, build_example(row, chosen, reading.columns, reading.languages)
         except UsageError as error:
-            bad = BadRow(number=row.number, reason=str(error))
+            bad = BadRow(number=row.number, reason=_reason(error))
             if reading.strict:
-                message = f"Row {bad.number} of the data is wrong: {bad.reason}"
-                raise UsageError(message, "Mend it, or leave out --strict.") from error
+                raise _wrong(bad) from error
             yield row.number, "", bad
 
 
@@ -170,11 +169,10 @@ def _encoded(tokenizer: Tokenizer, example: Example, reading: Reading, number: i
     try:
         return make_samples(tokenizer, example, loss=reading.loss, number=number)
     except UsageError as error:
+        bad = BadRow(number=number, reason=_reason(error))
         if reading.strict:
-            raise UsageError(
-                f"Row {number} of the data is wrong: {error}", "Mend it, or leave out --strict."
-            ) from error
-        return BadRow(number=number, reason=str(error))
+            raise _wrong(bad) from error
+        return bad
 
 
 def split(samples: Sequence[Sample], share: float, seed: int) -> tuple[tuple[Sample, ...], tuple[Sample, ...]]:
@@ -215,8 +213,19 @@ def _guessed(row: Row, reading: Reading) -> Format | None:
 
 def _no_kind(row: Row) -> str:
     names = ", ".join(map(str, row.columns or ()))
+    has = f"it has the columns {names:.120}, but" if names else "it is empty, and"
     known = "; ".join(" and ".join(form.columns) for form in FORMATS.values() if form.name != "raw")
-    return f"it has the columns {names:.120}, but needs {known} (--map gives them other names)"
+    return f"{has} needs {known} (--map gives them other names)"
+
+
+def _reason(error: UsageError) -> str:
+    """Return what is wrong with a row, to stand among others: without a full stop."""
+    hint = f" ({error.hint.rstrip('.')})" if error.hint else ""
+    return error.message.rstrip(".") + hint
+
+
+def _wrong(bad: BadRow) -> UsageError:
+    return UsageError(f"Row {bad.number} of the data is wrong: {bad.reason}.", "Mend it, or leave out --strict.")
 
 
 def _by_row(told: tuple[str, int]) -> int:

@@ -23,12 +23,15 @@ _MARKS = {
     codecs.BOM_UTF16_BE: "UTF-16",
 }
 """What a file of another encoding begins with; the longer first."""
+_ZIP = b"PK\x03\x04"
+_SHEETS = (".xlsx", ".ods")
+"""Endings of spreadsheets, which are compressed folders."""
 _PACKED = {
     b"\x1f\x8b": "gzip -dc",
     b"\x28\xb5\x2f\xfd": "zstd -dc",
     b"BZh": "bzip2 -dc",
     b"\xfd7zXZ": "xz -dc",
-    b"PK\x03\x04": "unzip -p",
+    _ZIP: "unzip -p",
 }
 """What a compressed file begins with -> the program that unpacks it to its stdout."""
 
@@ -44,8 +47,12 @@ def check_encoding(begin: bytes, name: str) -> None:
     """Refuse a file whose beginning shows that it is no text in UTF-8.
 
     Raises:
-        UsageError: it is compressed, or in another encoding; the hint is the command that makes it what it should be.
+        UsageError: it is compressed, a spreadsheet, or in another encoding; the hint says what makes it right.
     """
+    if name.lower().endswith(_SHEETS) and begin.startswith(_ZIP):
+        raise UsageError(
+            f"{name} is a spreadsheet.", "Save it as CSV, with the names of the columns in the first line."
+        )
     for mark, program in _PACKED.items():
         if begin.startswith(mark):
             raise UsageError(f"{name} is compressed.", f"Unpack it: {program} FILE | mistral data check -")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mistral_cli.errors import MistralError, ModelNotFoundError, UsageError
-from mistral_cli.tune.lines import Lines, check_encoding, decode, peek
+from mistral_cli.tune.lines import LOOK, Lines, check_encoding, decode, peek
 from mistral_cli.tune.tables import table_rows
 
 if TYPE_CHECKING:
@@ -80,9 +80,10 @@ def _by_content(file: BinaryIO, name: str) -> Iterator[Row]:
 
 def _json(file: BinaryIO, name: str) -> Iterator[Row]:
     """Read a .json file, which may hold lines, too: data sets are often called so."""
-    first, line_end, _ = peek(file).lstrip().partition(b"\n")
-    has_object = first.startswith(b"{") and first.rstrip().endswith(b"}") and line_end
-    return _json_lines(file, name) if has_object else _json_list(file, name)
+    begin = peek(file)
+    first, line_end, _ = begin.lstrip().partition(b"\n")
+    is_one = first.rstrip().endswith(b"}") if line_end else len(begin) == LOOK  # or too long to see the end of
+    return _json_lines(file, name) if first.startswith(b"{") and is_one else _json_list(file, name)
 
 
 def _json_lines(file: BinaryIO, _: str) -> Iterator[Row]:
@@ -120,7 +121,7 @@ _AS_LINES = "Write one JSON object a line into a .jsonl file."
 
 def _row(number: int, entry: object) -> Row:
     if not isinstance(entry, dict):
-        return Row(number=number, error=f"no object: {entry!r:.60}")
+        return Row(number=number, error=f"no object: {json.dumps(entry, ensure_ascii=False):.60}")
     return Row(number=number, columns=entry)
 
 
