@@ -3,7 +3,8 @@
 Run as ``python program.py '{"command": "gen", "answers": […], "gate": PATH, "flags": {…}}'``. With a ``gate``, the
 back end waits before piece ``gate_at`` (the second) until that file exists, or Ctrl-C comes; with ``stops``, pairs of
 an answer's number and a piece's, it waits there for Ctrl-C; with an ``error`` (the name of a class) that is what it
-raises. ``context`` is how many words fit (64), ``alternatives`` what else was likely.
+raises. ``context`` is how many words fit (64), ``alternatives`` what else was likely. ``leaves_within`` stands for the
+second in which a second Ctrl-C leaves a chat: no test can be sure to press it so soon.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from mistral_cli.cli import guarded, prepare_process
 from mistral_cli.commands.chat import run_chat
 from mistral_cli.commands.gen import run_gen
 from mistral_cli.settings.load import load_settings
+from mistral_cli.ui import repl
 from mistral_cli.ui.console import Console
 from mistral_cli.ui.stdin import Stdin
 
@@ -65,6 +67,7 @@ def job(spec: dict, invocation: Invocation) -> int:
         backend.before_piece = partial(wait_at, Path(spec["gate"]), spec.get("gate_at", 1))
     if "stops" in spec:
         backend.before_piece = partial(wait_for_ctrl_c, spec["stops"], backend)
+    repl.LEAVES_WITHIN = spec.get("leaves_within", repl.LEAVES_WITHIN)
     run = {"gen": run_gen, "chat": run_chat}[spec["command"]]
     code = run(settings, console, stdin=Stdin.open(), load=lambda *_: backend)
     return code or 0

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from processes import MISTRAL, fake
+from processes import DEADLINE, MISTRAL, fake, wait_until
 from tmux import CTRL_C, CTRL_D, CTRL_Z, ENTER
 
 from mistral_cli.chat.store import open_to_read
@@ -62,7 +62,8 @@ def test_answers_are_stopped_steered_killed_and_gone_on_with(open_tmux, columns:
         ("three", "Again.", "stop"),
         ("2", "Other.", "stop"),
     ]
-    again = open_tmux(fake("chat", answers=["Yes."], flags={"resume": "last"}), columns=columns)
+    goes_on = fake("chat", answers=["Yes."], flags={"resume": "last"}, leaves_within=DEADLINE)
+    again = open_tmux(goes_on, columns=columns)
     again.then("> 2 Other.")
     again.ask("seven", "Yes.")
     again.then("Yes. >")  # a Ctrl-C before the next line is begun would be one in the answer
@@ -86,7 +87,8 @@ def test_the_built_in_model_is_steered(open_tmux, columns: int) -> None:
     tmux.ask("/alt 2", ".")
     tmux.ask("/why 1", "← ")
     tmux.ask("/retry temperature=0.5 seed=3", ".")
-    tmux.ask("/edit", ".")
+    tmux.type("/edit", ENTER)
+    wait_until(lambda: len(_last().turns) == 4)  # until the editor is left, keys are the editor's
     tmux.ask("/branches", "* 4")
     tmux.type(CTRL_D)
     tmux.then("Kept as what-is-a-kv-cache")
@@ -106,15 +108,15 @@ def test_a_shell_gets_its_terminal_back_however_a_chat_leaves_it(open_tmux) -> N
     shell.ask(program, "Ctrl-D leaves")
     shell.ask("hello", "One")
     shell.type(CTRL_Z)
-    shell.then("Stopped")
+    assert "Stopped" in shell.then("shell$")
     shell.type("f", "g", ENTER)
-    shell.then("fg")
+    shell.wait_for_chat()
     shell.type(CTRL_C)
     shell.then("(stopped) >")  # what is typed before a line is read, the shell would read after Ctrl-Z
     shell.type("draft")
     shell.then("> draft")
     shell.type(CTRL_Z)
-    shell.then("Stopped")
+    assert "Stopped" in shell.then("shell$")
     assert shell.ask("stty -g", "shell$").split()[-2] == as_it_was
     shell.type("f", "g", ENTER)
     shell.then("> draft")

@@ -43,7 +43,7 @@ def _said(seen: str) -> list[str]:
 def test_an_answer_taller_than_the_screen_is_whole_above_it(open_tmux, columns: int) -> None:
     tmux = open_tmux(fake("chat", answers=[_pieces(ANSWER)], context=LONG), columns=columns, rows=12)
     tmux.type("question", "Enter")
-    tmux.wait_for("The end.")
+    tmux.then("The end. >")  # all of it is drawn for good before the next line is begun
     assert _said(tmux.seen()) == _words(ANSWER)
 
 
@@ -57,7 +57,7 @@ def test_a_resize_in_the_middle_loses_and_doubles_nothing(open_tmux, tmp_path: P
     tmux.wait_for("item2" if until == "row7" else until)  # a tall table is not drawn at every word
     tmux.resize(*size)
     gate.touch()
-    tmux.wait_for("The end.")
+    tmux.then("The end. >")  # all of it is drawn for good before the next line is begun
     assert _said(tmux.seen()) == _words(ANSWER)
 
 
@@ -65,7 +65,7 @@ def test_ctrl_c_leaves_what_was_said_and_a_clean_line(open_tmux, tmp_path: Path)
     pieces = _pieces(ANSWER)
     tmux = open_tmux(fake("chat", answers=[pieces], gate=str(tmp_path / "never"), gate_at=10))
     tmux.type("question", "Enter")
-    tmux.wait_for("alpha")
+    tmux.wait_for(pieces[9].strip())
     tmux.type("typed")
     tmux.type("C-c")
     tmux.wait_for("(stopped)")

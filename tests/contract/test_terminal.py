@@ -12,7 +12,7 @@ import termios
 from pathlib import Path
 
 import pytest
-from processes import MISTRAL, fake, wait_until
+from processes import DEADLINE, MISTRAL, fake, wait_until
 from terminals import CTRL_C, CTRL_D, CTRL_Z, READY, UP
 
 pytestmark = pytest.mark.pty
@@ -46,7 +46,7 @@ def test_ctrl_c_stops_an_answer_and_keeps_the_chat(open_terminal, gate: Path) ->
 
 
 def test_ctrl_c_in_an_answer_and_at_once_again_leaves_with_130(open_terminal, gate: Path) -> None:
-    terminal = open_terminal(fake("chat", answers=["One two three."], gate=str(gate)))
+    terminal = open_terminal(fake("chat", answers=["One two three."], gate=str(gate), leaves_within=DEADLINE))
     terminal.ask("one")
     terminal.expect("One ")
     terminal.type(CTRL_C)
@@ -56,7 +56,7 @@ def test_ctrl_c_in_an_answer_and_at_once_again_leaves_with_130(open_terminal, ga
 
 
 def test_ctrl_c_twice_at_the_prompt_leaves_with_130(open_terminal) -> None:
-    terminal = open_terminal(fake("chat"))
+    terminal = open_terminal(fake("chat", leaves_within=DEADLINE))
     terminal.expect(READY)
     terminal.type(CTRL_C)
     terminal.expect("again leaves")
@@ -136,7 +136,7 @@ def test_a_dumb_terminal_of_twenty_columns_gets_plain_text(open_terminal, gate: 
 
 
 def test_ctrl_c_at_a_dumb_terminal_s_prompt_does_not_leave_alone(open_terminal) -> None:
-    terminal = open_terminal(fake("chat"), TERM="dumb")
+    terminal = open_terminal(fake("chat", leaves_within=DEADLINE), TERM="dumb")
     terminal.expect("> ")
     terminal.type(CTRL_C)
     terminal.expect("again leaves")
@@ -195,8 +195,10 @@ def test_a_resize_in_the_middle_of_an_answer_loses_and_doubles_nothing(open_term
 
 @pytest.mark.parametrize("is_answering", [False, True])
 def test_being_terminated_restores_the_terminal(open_terminal, gate: Path, is_answering: bool) -> None:
-    terminal = open_terminal(fake("chat", gate=str(gate)))
+    waits = ["bash", "-c", 'read && exec "$@"', "bash"]  # until it is known how the terminal was
+    terminal = open_terminal([*waits, *fake("chat", gate=str(gate))])
     before = termios.tcgetattr(terminal.process.child_fd)
+    terminal.type("\r")
     terminal.expect(READY)
     if is_answering:
         terminal.type("one\r")
@@ -234,7 +236,7 @@ def test_ctrl_z_and_back(open_terminal) -> None:
     shell.expect("Stopped")
     shell.expect(r"shell\$ ")
     shell.type("fg\r")
-    shell.expect("one")
+    assert "one" in shell.expect(READY)
     shell.type("\r")
     shell.expect("Hello there, friend.")
     shell.expect(READY)

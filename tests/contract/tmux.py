@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import os
 import shlex
 import subprocess
+import termios
 from typing import TYPE_CHECKING
 
 from processes import environment, wait_until
@@ -94,9 +96,20 @@ class Tmux:
 
     def process(self) -> int:
         """Return the id of the process that the terminal belongs to now."""
-        device = self.call("display", "-p", "#{pane_tty}").strip()
-        listed = subprocess.run(["ps", "-t", device, "-o", "stat=,pid="], capture_output=True, check=True, text=True)
+        command = ["ps", "-t", self._device(), "-o", "stat=,pid="]
+        listed = subprocess.run(command, capture_output=True, check=True, text=True)
         return next(int(line.split()[1]) for line in listed.stdout.splitlines()[::-1] if "+" in line.split()[0])
+
+    def wait_for_chat(self) -> None:
+        """Wait until a chat that Ctrl-Z stopped has its terminal again: Ctrl-C drops no keys there, in no shell's."""
+        terminal = os.open(self._device(), os.O_RDWR | os.O_NOCTTY)
+        try:
+            wait_until(lambda: bool(termios.tcgetattr(terminal)[3] & termios.NOFLSH))
+        finally:
+            os.close(terminal)
+
+    def _device(self) -> str:
+        return self.call("display", "-p", "#{pane_tty}").strip()
 
 
 def on_one_line(text: str) -> str:
