@@ -90,6 +90,13 @@ def test_a_long_training_says_after_some_steps_how_long_it_will_take(tuning: Tun
     assert tuning.err.count("A step takes 6.0 s: about 10 min for the other steps.") == 1
 
 
+def test_a_tiny_model_learns_with_one_thread(tuning: Tuning) -> None:
+    threads: list[int] = []
+    tuning.trainer.before_step = lambda _: threads.append(torch.get_num_threads())
+    tuning.run()
+    assert set(threads) == {1}
+
+
 def test_base_and_adapter_answer_the_same_prompts(tuning: Tuning) -> None:
     tuning.trainer.leave = _put_adapter
     tuning.run(prompts=("What is the capital of Norway?",), held_out=1, as_object=True, eval_split=0.2)

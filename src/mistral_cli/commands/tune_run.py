@@ -173,11 +173,11 @@ def _trained(ask: Ask, prepared: Prepared, settings: Settings, watch: Watch, tra
     """Train, with the recipe beside what will be the adapter."""
     import torch
 
-    from mistral_cli.commands.threads import granted_cores
+    from mistral_cli.commands.threads import choose_threads
     from mistral_cli.tune.events import Job
     from mistral_cli.weights.hub import BUILTIN, find_folder
 
-    torch.set_num_threads(settings.threads or granted_cores())
+    torch.set_num_threads(choose_threads(settings.threads, prepared.args.parameters))
     is_folder = prepared.name != BUILTIN and find_folder(prepared.name) is not None
     job = Job(
         model_folder=prepared.path,
