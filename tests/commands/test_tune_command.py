@@ -175,3 +175,7 @@ def test_a_model_for_fewer_tokens_gets_shorter_sequences(tmp_path: Path) -> None
     assert tuning.run(model=str(tmp_path / "model")) == 0
     assert tuning.trainer.jobs[0].recipe.length == 512
     assert tuning.trainer.jobs[0].base == str((tmp_path / "model").resolve())
+    (tmp_path / "short.toml").write_text("rank = 8")
+    again = Tuning(folder=tmp_path / "again", data=tuning.data)
+    assert again.run(model=str(tmp_path / "model"), recipe=tmp_path / "short.toml") == 0
+    assert again.trainer.jobs[0].recipe.length == 512

@@ -43,6 +43,12 @@ def test_a_recipe_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert Recipe().with_values(check_recipe(read_toml(path).table, path)) == recipe
 
 
+def test_a_range_is_told_as_it_is() -> None:
+    for values in ({"alpha": 1e-4}, {"epochs": 1e-4}):
+        with pytest.raises(UsageError, match=r"is 0\.0001, but must be a number from 0\.001 to "):
+            Recipe().with_values(values)
+
+
 def test_flags_that_nobody_gave_leave_the_recipe() -> None:
     assert Recipe(rank=8).with_values({"rank": None, "lr": 1e-3}) == Recipe(rank=8, lr=1e-3)
 

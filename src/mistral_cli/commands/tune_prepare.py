@@ -168,7 +168,7 @@ def _fitting(recipe: Recipe, args: ModelArgs, ask: Ask) -> Recipe:
     most = args.max_position_embeddings
     if recipe.length <= most:
         return recipe
-    if ask.given.get("length") is not None or ask.recipe:
+    if ask.given.get("length") is not None or (ask.recipe and "length" in _table(Path(ask.recipe))):
         raise UsageError(f"--length is {recipe.length:,}, but the model was made for {most:,} tokens.", "Lower it.")
     return recipe.with_values({"length": most})
 

@@ -239,5 +239,5 @@ def _nothing(made: _Made, reading: Reading) -> MistralError:
         first = {row.reason: row.number for row in reversed(made.bad)}  # each reason once, with its first row
         told = "; ".join(f"row {number}: {reason}" for reason, number in sorted(first.items(), key=_by_row)[:MOST_TOLD])
         return MistralError(f"None of the {made.rows:,} rows can be used: {told}.", "Mend them, or see --format.")
-    what = f"All {made.dropped:,} samples have nothing to learn within --length {reading.length:,}"
+    what = f"{made.dropped:,} of {made.dropped:,} samples have nothing to learn within --length {reading.length:,}"
     return MistralError(f"{what}.", "Raise --length.")

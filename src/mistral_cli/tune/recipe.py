@@ -68,7 +68,7 @@ class Recipe:
     quantize: str = _option("none", _one_of("none", "nf4"))
     """The base's weights while it trains: ``none`` is LoRA, ``nf4`` is QLoRA."""
     rank: int = _option(16, _whole(1, 4096))
-    alpha: float = _option(32.0, _number(1e-3, 1e6, "a number above 0"))
+    alpha: float = _option(32.0, _number(1e-3, 1e6, "a number from 0.001 to 1,000,000"))
     """The update is scaled by alpha / rank."""
     dropout: float = _option(0.0, _number(0, 0.9, "a number from 0 to 0.9"))
     targets: str = _option("q,v", (_targets, f"{ALL_LINEAR}, or some of {', '.join(LETTERS)} with commas between"))
@@ -77,7 +77,7 @@ class Recipe:
     schedule: str = _option("cosine", _one_of("cosine", "linear", "constant"))
     warmup: float = _option(0.03, _number(0, 1, "a number from 0 to 1"))
     """Part of the steps in which the learning rate rises."""
-    epochs: float = _option(3.0, _number(1e-3, 1e4, "a number above 0"))
+    epochs: float = _option(3.0, _number(1e-3, 1e4, "a number from 0.001 to 10,000"))
     steps: int = _option(0, _whole(0))
     """Optimizer steps; 0: as ``epochs`` has it."""
     batch: int = _option(4, _whole(1, 4096))
