@@ -19,6 +19,7 @@ from mistral_cli.errors import UsageError
         ({"top_p": 0}, "--top-p is 0, but must be above 0, up to 1."),
         ({"top_k": 0.5}, "--top-k is 0.5, but must be a whole number, 0 or more."),
         ({"seed": 1.5}, "--seed is 1.5, but must be a whole number, 0 to"),
+        ({"seed": 10**400}, "--seed is 1000"),
         ({"max_tokens": 0}, "--max-tokens is 0, but must be 1 or more."),
         ({"max_tokens": 2.5}, "--max-tokens is 2.5, but must be a whole number, 1 or more."),
         ({"logprobs": 0.5}, "--logprobs is 0.5, but must be a whole number, 0 to 100."),

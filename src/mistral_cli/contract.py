@@ -97,7 +97,7 @@ class SamplingParams:
             may_be_none = name in ("seed", "max_tokens", "logprobs")
             if not (may_be_none if value is None else limit.allows(value)):
                 kind = "a whole number, " if limit.whole and isinstance(value, float) else ""
-                raise UsageError(f"--{name.replace('_', '-')} is {value}, but must be {kind}{limit}.")
+                raise UsageError(f"--{name.replace('_', '-')} is {value!s:.40}, but must be {kind}{limit}.")
         if self.order not in ("temperature-first", "temperature-last"):
             raise UsageError(f"--order is {self.order!r}, but must be temperature-first or temperature-last.")
         if isinstance(self.stop, str):  # or each of its characters would end the answer

@@ -31,7 +31,8 @@ class Limit:
     def allows(self, value: float) -> bool:
         """Tell whether ``value`` is finite, in the range, and whole where it has to be."""
         above = value > self.low if self.low_is_open else value >= self.low
-        return math.isfinite(value) and above and value <= self.high and not (self.whole and value % 1)
+        is_finite = -math.inf < value < math.inf  # of a whole number beyond all floats, math.isfinite raises
+        return is_finite and above and value <= self.high and not (self.whole and value % 1)
 
 
 LIMITS: Mapping[str, Limit] = {

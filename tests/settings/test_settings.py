@@ -112,6 +112,11 @@ def test_a_number_out_of_its_range_is_refused_with_the_file_and_the_line(home: d
         ("logit_bias", {"1": float("inf")}, "ID=BIAS"),
         ("stop", ["a", ""], "text of one character or more"),
         ("threads", 0, "a whole number, 1 or more"),
+        ("threads", 10**6, "1 to 1,024"),
+        ("temperature", 10**400, "a number"),
+        ("top_k", 10**400, "a whole number"),
+        ("context", 10**400, "a whole number, 1 or more"),
+        ("cache_limit", "9" * 400, "a number of bytes"),
         ("cache_limit", "40 parsecs", "a number of bytes, such as 40GB"),
         ("cache_limit", "-1", "a number of bytes"),
         ("cache_limit", 1.5, "a number of bytes"),
@@ -124,6 +129,12 @@ def test_a_value_of_the_wrong_kind_is_told_what_it_must_be(
 ) -> None:
     with pytest.raises(UsageError, match=f"must be {expected}"):
         load_settings({name: value}, home)
+
+
+def test_of_a_long_value_that_is_none_the_beginning_is_shown(home: dict[str, str]) -> None:
+    with pytest.raises(UsageError) as caught:
+        load_settings({"seed": "9" * 4000}, home)
+    assert len(caught.value.message) < 300
 
 
 @pytest.mark.parametrize(

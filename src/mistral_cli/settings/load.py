@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from mistral_cli.errors import UsageError
 from mistral_cli.limits import LIMITS
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from mistral_cli.settings.toml_file import TomlFile
 
 CONFIG_NAME = "config.toml"
+
+_SHOWN: Final = 200
+"""Characters of a wrong value that are shown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,8 +76,9 @@ def read_option(name: str, value: object, origin: str) -> object:
 
 
 def _show(value: object) -> str:
-    """Return a value as it was typed: a flag that may be repeated gives a list."""
-    return ", ".join(map(repr, value)) if isinstance(value, (list, tuple)) else repr(value)
+    """Return a value as it was typed, or its beginning: a flag that may be repeated gives a list."""
+    text = ", ".join(map(repr, value)) if isinstance(value, (list, tuple)) else repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
 def _mended(layers: Sequence[_Layer], values: Mapping[str, object]) -> list[str]:

@@ -18,6 +18,12 @@ from mistral_cli.limits import LIMITS
 YES: Final = ("1", "true", "yes", "on")
 NO: Final = ("0", "false", "no", "off")
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
+_BEYOND: Final = 2**63
+"""Too much for those who work with the number later: torch, SQLite."""
+_MOST_THREADS: Final = 1024
+"""More than any machine has cores for; a million would end the process."""
+_DIGITS: Final = 18
+"""Of a number of bytes."""
 _AMOUNT: Final = re.compile(r"(\d+(?:\.\d+)?) *(?:([kMGT])(i)?)?B?", re.IGNORECASE)
 
 
@@ -44,7 +50,7 @@ def _number(value: object) -> float:
     try:
         if isinstance(value, (int, float, str)) and not isinstance(value, bool):
             return float(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         pass
     raise ValueError("a number")
 
@@ -52,7 +58,9 @@ def _number(value: object) -> float:
 def _whole(value: object) -> int:
     try:
         if isinstance(value, (int, str)) and not isinstance(value, bool):
-            return int(value)
+            number = int(value)
+            if abs(number) < _BEYOND:
+                return number
     except ValueError:
         pass
     raise ValueError("a whole number")
@@ -68,10 +76,17 @@ def _natural(value: object) -> int:
     return number
 
 
+def _threads(value: object) -> int:
+    number = _natural(value)
+    if number > _MOST_THREADS:
+        raise ValueError(f"1 to {_MOST_THREADS:,}")
+    return number
+
+
 def _bytes(value: object) -> int:
     """Accept a number of bytes, or one with a unit: ``40GB`` (as disks are sold) or ``40 GiB``."""
     match = _AMOUNT.fullmatch(str(value).strip())
-    if match is None or isinstance(value, (bool, float)):
+    if match is None or isinstance(value, (bool, float)) or len(match[1]) > _DIGITS:
         raise ValueError("a number of bytes, such as 40GB")
     number, prefix, binary = match.groups()
     return int(float(number) * (1024 if binary else 1000) ** " KMGT".index((prefix or " ").upper()))
@@ -197,7 +212,7 @@ class Settings:
     device: str | None = _option(_text)
     compile: bool = _option(_switch, False)
     context: int | None = _option(_natural)
-    threads: int | None = _option(_natural)
+    threads: int | None = _option(_threads)
     cache_limit: int | None = _option(_bytes)
     # how the next token is drawn, and when an answer ends
     temperature: float | None = _option(_number)
