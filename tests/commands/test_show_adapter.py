@@ -74,6 +74,11 @@ def test_a_model_is_laid_on_no_model(capfd, tiny: Path) -> None:
     assert (code, "--on is for adapters" in err) == (2, True)
 
 
+def test_an_adapter_has_no_tree(capfd, args: ModelArgs, tmp_path: Path) -> None:
+    code, out, err = mistral(capfd, "show", str(write_adapter(tmp_path / "mine", args)), "--tree")
+    assert (code, out, "--tree is for models" in err) == (2, "", True)
+
+
 def test_torch_is_not_imported_for_an_adapter(tiny: Path, args: ModelArgs, tmp_path: Path) -> None:
     folder = trained_on(write_adapter(tmp_path / "mine", args), str(tiny))
     program = (

@@ -124,6 +124,7 @@ def test_what_fits_is_let_through() -> None:
     [
         (Recipe(checkpointing=False), 17e9, "--checkpointing."),
         (Recipe(batch=4, accumulate=4), 15.6e9, "--batch 1 --accumulate 16."),
+        (Recipe(batch=4096, accumulate=4), 15.6e9, "--batch 1 --accumulate 4096."),
         (Recipe(batch=1), 10e9, "--quantize nf4."),
         (Recipe(batch=2, checkpointing=False), 10e9, "--checkpointing --batch 1 --accumulate 8 --quantize nf4."),
         (Recipe(batch=1, quantize="nf4"), 4.8e9, "--length 64."),

@@ -58,6 +58,8 @@ def show(
     model = full_name(model)
     adapter = find_adapter_folder(model, revision)
     if adapter is not None:
+        if tree:
+            raise UsageError(f"--tree is for models, but {model!a:.200} is an adapter.", "Leave it out.")
         _show_adapter(adapter, on, console, as_object=as_object)
         return
     if on is not None:

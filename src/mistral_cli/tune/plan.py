@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from mistral_cli.errors import OutOfMemoryError
 from mistral_cli.tune.count import count_adapter
-from mistral_cli.tune.recipe import ALL_LINEAR, LETTERS, split_targets
+from mistral_cli.tune.recipe import ALL_LINEAR, LETTERS, MOST_AT_ONCE, split_targets
 from mistral_cli.weights.adapters.files import linear_shapes
 
 if TYPE_CHECKING:
@@ -234,7 +234,7 @@ def _smaller(base: Base, recipe: Recipe, load: Load) -> Iterator[tuple[str, Reci
         flags.append("--checkpointing")
         yield " ".join(flags), recipe, load
     if recipe.batch > 1:
-        at_once = recipe.batch * recipe.accumulate
+        at_once = min(recipe.batch * recipe.accumulate, MOST_AT_ONCE)
         recipe = replace(recipe, batch=1, accumulate=at_once)
         flags.append(f"--batch 1 --accumulate {at_once}")
         yield " ".join(flags), recipe, load

@@ -24,6 +24,9 @@ LETTERS = {
 
 ALL_LINEAR = "all-linear"
 
+MOST_AT_ONCE = 4096
+"""Sequences of a batch, and batches of a step."""
+
 Check = tuple["Callable[[Any], bool]", str]
 
 
@@ -80,9 +83,9 @@ class Recipe:
     epochs: float = _option(3.0, _number(1e-3, 1e4, "a number from 0.001 to 10,000"))
     steps: int = _option(0, _whole(0))
     """Optimizer steps; 0: as ``epochs`` has it."""
-    batch: int = _option(4, _whole(1, 4096))
+    batch: int = _option(4, _whole(1, MOST_AT_ONCE))
     """Sequences that go through the model at once."""
-    accumulate: int = _option(4, _whole(1, 4096))
+    accumulate: int = _option(4, _whole(1, MOST_AT_ONCE))
     """Batches of one optimizer step."""
     length: int = _option(1024, _whole(8, 2**20))
     """Tokens of a sequence at most."""
