@@ -145,3 +145,31 @@ def test_after_ctrl_z_and_back_an_enter_typed_ahead_still_sends(open_terminal, g
     shell.expect(r"shell\$ ")
     shell.type("echo typed\r")
     shell.expect("(?<!echo )typed\r\n")
+
+
+def test_ctrl_c_is_that_program_s_own_which_has_the_terminal(open_terminal) -> None:
+    terminal = open_terminal(fake("chat"), SHELL="/bin/sh")
+    terminal.ask("one")
+    terminal.ask("/pipe trap '' INT; echo begun; read line < /dev/tty; echo got:$line")
+    terminal.expect("(?<!echo )begun\r\n")
+    terminal.type(CTRL_C + "typed\r")
+    terminal.expect("got:typed")
+    terminal.ask("/pipe echo begun; sleep 1000")
+    terminal.expect("(?<!echo )begun\r\n")
+    terminal.type(CTRL_C)
+    terminal.ask("still here")
+    terminal.expect("Hello there, friend.")
+
+
+def test_a_line_outlives_ctrl_c_in_its_editor(open_terminal, tmp_path: Path) -> None:
+    editor = tmp_path / "editor"
+    editor.write_text("#!/bin/sh\ntrap '' INT; echo begun; read line < /dev/tty; printf %s \"$line\" > $1\n")
+    editor.chmod(0o700)
+    terminal = open_terminal(fake("chat", answers=[]), VISUAL=str(editor))
+    terminal.expect(READY)
+    terminal.type("draft\x18\x05")
+    terminal.expect("begun\r\n")
+    terminal.type(CTRL_C + "edited\r")
+    terminal.expect(READY)
+    terminal.type("\r")
+    terminal.expect("edited\r\n")

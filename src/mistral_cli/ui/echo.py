@@ -42,11 +42,14 @@ def keys_kept() -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def lines_read() -> Iterator[None]:
-    """While entered, the terminal is as other programs want it: whole lines, shown as they are typed."""
+def lines_read() -> Iterator[bool]:
+    """While entered, the terminal is as other programs want it: whole lines, shown as they are typed.
+
+    Yields whether there is one whose keys are ours.
+    """
     terminal = _terminal_with(input_on=("ICRNL",), local_on=("ECHO", "ICANON"), local_off=("NOFLSH",))
-    with _resuming(None), terminal:
-        yield
+    with _resuming(None), terminal as switch:
+        yield switch is not None
 
 
 @contextlib.contextmanager

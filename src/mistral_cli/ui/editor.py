@@ -5,15 +5,15 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
-import subprocess
 import tempfile
 from pathlib import Path
 
 from mistral_cli.errors import MistralError, UsageError
-from mistral_cli.ui.echo import lines_read
+from mistral_cli.ui.in_front import how_it_ended, run_in_front
 
 _USUAL = ("sensible-editor", "editor", "nano", "vi")
 """What is taken where neither ``$VISUAL`` nor ``$EDITOR`` says: the first that is there."""
+_PLACE = "TMPDIR names the folder."
 
 
 def edit(text: str, *, suffix: str = ".txt") -> str:
@@ -21,20 +21,26 @@ def edit(text: str, *, suffix: str = ".txt") -> str:
 
     Raises:
         UsageError: there is no such program.
-        MistralError: the editor failed; nothing is to be done then.
+        MistralError: the editor failed, or its file cannot be written or read; nothing is to be done then.
     """
     command = _command()
-    with tempfile.TemporaryDirectory() as folder:  # 0700: nobody else reads it
-        path = Path(folder) / f"text{suffix}"
-        path.write_bytes(text.encode())
-        try:
-            with lines_read():
-                code = subprocess.run([*command, str(path)], check=False).returncode
-        except OSError as error:
-            raise UsageError(f"The editor {command[0]} cannot be run: {error.strerror}.", "Set EDITOR.") from error
-        if code:
-            raise MistralError(f"The editor {command[0]} failed ({code}), so nothing was done.")
-        return path.read_bytes().decode(errors="replace").removesuffix("\n")
+    try:
+        with tempfile.TemporaryDirectory() as folder:  # 0700: nobody else reads it
+            path = Path(folder) / f"text{suffix}"
+            path.write_bytes(text.encode())
+            _run(command, path)
+            return path.read_bytes().decode(errors="replace").removesuffix("\n")
+    except OSError as error:
+        raise MistralError(f"The text for the editor cannot be kept in a file: {error.strerror}.", _PLACE) from error
+
+
+def _run(command: list[str], path: Path) -> None:
+    try:
+        code = run_in_front([*command, str(path)])
+    except OSError as error:
+        raise UsageError(f"The editor {command[0]} cannot be run: {error.strerror}.", "Set EDITOR.") from error
+    if code:
+        raise MistralError(f"The editor {command[0]} failed ({how_it_ended(code)}), so nothing was done.")
 
 
 def _command() -> list[str]:

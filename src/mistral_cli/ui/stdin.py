@@ -169,7 +169,7 @@ def read_file(path: str, on_invalid: Callable[[str], None]) -> str:
             data = file.read(INPUT_LIMIT + 1)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
-        raise UsageError(f"{path} cannot be read: {reason}.") from None
+        raise UsageError(f"{path:.300} cannot be read: {reason}.") from None
     return decode(_limited(data, path), path, on_invalid)
 
 

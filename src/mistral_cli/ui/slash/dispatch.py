@@ -26,7 +26,7 @@ def run(line: str, repl: Repl) -> None:
     if not found:
         near = difflib.get_close_matches(name, [command.name for command in COMMANDS], n=1)
         hint = f"Did you mean {near[0]}?" if near else "/help lists the commands; // sends a slash."
-        raise UsageError(f"There is no command {name}.", hint)
+        raise UsageError(f"There is no command {name:.60}.", hint)
     if not found[0].arguments and words:
         raise UsageError(f"{name} takes no words, but got {words!r:.60}.")
     found[0].run(repl, words)

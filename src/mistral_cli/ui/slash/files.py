@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import stat
-import subprocess
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mistral_cli.chat.transcript import FORMS
 from mistral_cli.errors import MistralError, UsageError
 from mistral_cli.ui.clipboard import copy
-from mistral_cli.ui.echo import lines_read
-from mistral_cli.ui.paths import names_after
+from mistral_cli.ui.in_front import how_it_ended, run_in_front
+from mistral_cli.ui.paths import names_after, path_of
 from mistral_cli.ui.slash.choice import Choice, numbered
 from mistral_cli.ui.slash.row import ABOUT, SlashCommand, excerpt, last_turn, unquoted, whole_number
 from mistral_cli.ui.stdin import read_file
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from mistral_cli.ui.repl import Repl
 
@@ -28,7 +29,7 @@ def _file(repl: Repl, words: str) -> None:
     name, _, question = words.partition(" ") if not words.startswith(('"', "'")) else _quoted_name(words)
     if not name:
         raise UsageError("/file has no name.", "For instance: /file notes.md What is missing here?")
-    path = Path(name).expanduser()
+    path = path_of(name)
     text = read_file(str(path), repl.console.warning)
     if "\0" in text:
         raise UsageError(f"{name} is no text.")
@@ -72,7 +73,8 @@ def _export(repl: Repl, words: str) -> None:
     def text(path: Path) -> str:
         form = FORMS.get(path.suffix.lower())
         if form is None:
-            raise UsageError(f"{path.name} ends in neither {' nor '.join(FORMS)}.", "For instance: /export talk.md")
+            ways = " nor ".join(FORMS)
+            raise UsageError(f"{path.name:.100} ends in neither {ways}.", "For instance: /export talk.md")
         return form(repl.conversation)
 
     last_turn(repl)
@@ -84,18 +86,28 @@ def _save(repl: Repl, words: str, text: Callable[[Path], str], example: str) -> 
     name = unquoted(words.removeprefix("!").strip())
     if not name:
         raise UsageError(f"{example.split()[0]} has no file name.", f"For instance: {example}")
-    path = Path(name).expanduser()
+    path = path_of(name)
     data = text(path).encode("utf-8", "surrogateescape")
-    if path.is_file() and not is_forced:
+    with _told(name):
+        is_there = path.is_file()
+    if is_there and not is_forced:
         if repl.is_strict or not repl.console.can_ask:
             raise UsageError(f"{name} exists already.", f"{example.split()[0]}! replaces it.")
         if not repl.console.ask(f"{name} exists. Replace it?"):
             return
-    try:
+    with _told(name):
         _put(path, data)
-    except OSError as error:
-        raise MistralError(f"{name} cannot be written: {error.strerror}.", "Name another place.") from error
     repl.console.notice(f"Wrote {name}, {len(data):,} bytes.")
+
+
+@contextlib.contextmanager
+def _told(name: str) -> Iterator[None]:
+    """Tell in our words what the disk says; a ``ValueError`` is a NUL in the name."""
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise MistralError(f"{name:.100} cannot be written: {reason}.", "Name another place.") from error
 
 
 def _put(path: Path, data: bytes) -> None:
@@ -127,12 +139,15 @@ def _pipe(repl: Repl, words: str) -> None:
         raise UsageError("/pipe has no command.", "For instance: /pipe wc -w")
     shell = os.environ.get("SHELL") or "/bin/sh"
     repl.console.clear_status()
-    with lines_read():
-        code = subprocess.run(
-            [shell, "-c", words], input=text.encode("utf-8", "surrogateescape"), check=False
-        ).returncode
+    try:
+        code = run_in_front([shell, "-c", words], data=text.encode("utf-8", "surrogateescape"))
+    except OSError as error:
+        raise MistralError(f"{shell} cannot run the command: {error.strerror}.", "SHELL names the program.") from error
+    if code == -signal.SIGINT:
+        repl.console.gap()  # the line that ^C stands on
+        raise KeyboardInterrupt
     if code:
-        raise MistralError(f"The command ended with {code}: {words:.60}")
+        raise MistralError(f"The command ended with {how_it_ended(code)}: {words:.60}")
 
 
 def _complete_file(_repl: Repl, typed: str) -> list[Choice]:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 ABOUT = 48
 """Cells of what is said beside a choice."""
+_DIGITS = 12
+"""Of a number that is read at all."""
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"|\'([^\']*)\'', re.DOTALL)
 _ESCAPES = {r"\n": "\n", r"\t": "\t", r"\"": '"', r"\\": "\\"}
 
@@ -44,9 +46,10 @@ def whole_number(words: str, what: str, most: int, *, usual: int | None = None) 
     """
     if not words and usual is not None:
         return usual
-    if not words.isdecimal() or not 1 <= int(words[:12]) <= most:
-        raise UsageError(f"{words!r} is no {what}: it must be 1 to {most:,}." if most else f"There is no {what}.")
-    return int(words)
+    digits = words.lstrip("0") if words.isdecimal() else ""
+    if not digits or len(digits) > _DIGITS or int(digits) > most:
+        raise UsageError(f"{words!r:.40} is no {what}: it must be 1 to {most:,}." if most else f"There is no {what}.")
+    return int(digits)
 
 
 def unquoted(words: str) -> str:

@@ -33,7 +33,7 @@ def _help(repl: Repl, words: str) -> None:
         return
     groups = [(title, [row for row in rows if wanted in ("", row.name[1:])]) for title, rows in GROUPS]
     if not any(rows for _, rows in groups):
-        raise UsageError(f"There is no command /{wanted}.", "/help lists them.")
+        raise UsageError(f"There is no command /{wanted:.60}.", "/help lists them.")
     for title, rows in groups:
         if rows:
             pairs = [(f"{row.name} {row.arguments}".rstrip(), row.summary) for row in rows]
