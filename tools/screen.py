@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import signal
 import time
 from html import escape
 from itertools import groupby
@@ -80,7 +81,9 @@ def play(
             with contextlib.suppress(pexpect.TIMEOUT):
                 held = _feed(stream, held + child.read_nonblocking(65536, 1))
         if not keys:
-            child.close(force=True)
+            child.kill(signal.SIGKILL)
+            child.wait()
+            child.close()
             return screen
         before = words(screen) + keys
         child.send(keys)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from processes import kill
 from terminals import Terminal
 from tmux import Tmux
 
@@ -23,7 +24,7 @@ def open_terminal() -> Iterator[Callable[..., Terminal]]:
 
     yield start
     for terminal in opened:
-        terminal.process.close(force=True)
+        kill(terminal.process)
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -12,6 +13,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    import pexpect
 
 PROGRAM = [sys.executable, str(Path(__file__).with_name("program.py"))]
 MISTRAL = [sys.executable, "-m", "mistral_cli"]
@@ -45,6 +48,13 @@ def wait_until(is_true: Callable[[], bool], tell: Callable[[], str] = lambda: "t
     while not is_true():
         assert time.monotonic() < until, tell()
         time.sleep(0.005)
+
+
+def kill(child: pexpect.spawn) -> None:
+    """End what runs in a pseudo-terminal, if it still does: pexpect gives up after half a second of asking."""
+    child.kill(signal.SIGKILL)
+    child.wait()
+    child.close()
 
 
 def read_until(descriptor: int, what: bytes) -> bytes:

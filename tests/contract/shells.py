@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import pexpect
 import pytest
+from processes import kill
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -80,7 +81,7 @@ class Shell:
         self.run(f"cd '{folder}'")
 
     def close(self) -> None:
-        self._terminal.close(force=True)
+        kill(self._terminal)
 
     def run(self, line: str) -> str:
         """Run a line; return what it printed."""

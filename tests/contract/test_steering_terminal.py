@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pexpect
 import pytest
-from processes import DEADLINE, MISTRAL, environment
+from processes import DEADLINE, MISTRAL, environment, kill
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,7 +30,7 @@ def chat() -> Iterator[pexpect.spawn]:
     )
     process.delaybeforesend = None
     yield process
-    process.close(force=True)
+    kill(process)
 
 
 def type_line(chat: pexpect.spawn, line: str, then: str) -> str:
@@ -64,7 +64,7 @@ def test_an_answer_is_rewound_altered_retried_edited_and_forked(chat: pexpect.sp
 def test_confidence_underlines_where_no_colour_is_wanted(chat: pexpect.spawn) -> None:
     type_line(chat, QUESTION, r"\.\r\n")
     type_line(chat, '/back "KV"', "▏")
-    type_line(chat, "/alt 3", r"\r\n[^\r]+\r\n")
+    type_line(chat, "/alt 3", r"\S\r\n\r\n")  # an answer, and the blank line behind it
     shown = type_line(chat, "/confidence", "below 30 %")
     assert "\x1b[1;4m" in shown
     assert "38;5" not in shown
