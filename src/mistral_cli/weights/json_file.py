@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING
 
 from mistral_cli.errors import CheckpointError
@@ -28,7 +29,8 @@ def read_bytes(path: Path) -> bytes:
     check_is_file(path)
     try:
         with path.open("rb") as file:
-            content = file.read(LARGEST + 1)
+            size = os.fstat(file.fileno()).st_size  # as much as is read is allocated, however short the file
+            content = file.read(min(size, LARGEST) + 1)
     except OSError as error:
         raise CheckpointError(f"{path} cannot be read: {error.strerror}.", "Check the file and its rights.") from error
     if len(content) > LARGEST:
