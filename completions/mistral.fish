@@ -81,7 +81,7 @@ function __mistral_takes_value
             return 0
         case 'merge -o' 'merge --output' 'merge --quantize' 'merge --revision' 'merge --dtype' 'merge --threads' 'merge --color'
             return 0
-        case 'tune --data' 'tune -o' 'tune --output' 'tune --recipe' 'tune --sample' 'tune --samples' 'tune --revision' 'tune --format' 'tune --map' 'tune --source' 'tune --target' 'tune --subset' 'tune --split' 'tune --rank' 'tune --alpha' 'tune --dropout' 'tune --targets' 'tune --lr' 'tune --schedule' 'tune --warmup' 'tune --epochs' 'tune --steps' 'tune --loss' 'tune --eval-split' 'tune --seed' 'tune --save-every' 'tune --quantize' 'tune --batch' 'tune --accumulate' 'tune --length' 'tune --threads' 'tune --color'
+        case 'tune --data' 'tune -o' 'tune --output' 'tune --recipe' 'tune --sample' 'tune --samples' 'tune --revision' 'tune --format' 'tune --map' 'tune --source' 'tune --target' 'tune --subset' 'tune --split' 'tune --adapter' 'tune --rank' 'tune --alpha' 'tune --dropout' 'tune --targets' 'tune --lr' 'tune --schedule' 'tune --warmup' 'tune --epochs' 'tune --steps' 'tune --loss' 'tune --eval-split' 'tune --eval-every' 'tune --seed' 'tune --save-every' 'tune --quantize' 'tune --batch' 'tune --accumulate' 'tune --length' 'tune --threads' 'tune --color'
             return 0
         case 'data --examples' 'data --length' 'data --loss' 'data --format' 'data --map' 'data --source' 'data --target' 'data --subset' 'data --split' 'data --search' 'data -o' 'data --output' 'data -m' 'data --model' 'data --revision' 'data --tokenizer' 'data --chat-template' 'data --color'
             return 0
@@ -245,6 +245,7 @@ complete -c mistral -n "__mistral_uses tune data" -l subset -r -f -d 'Which subs
 complete -c mistral -n "__mistral_uses tune data" -l split -r -f -d 'Which split of a hub\'s data set (train)'
 complete -c mistral -n "__mistral_uses tune data" -l strict -d 'The first row that cannot be used is an error'
 complete -c mistral -n "__mistral_uses tune data" -s y -l yes -d 'Download a hub\'s data set without asking, however large it is'
+complete -c mistral -n "__mistral_uses tune" -l adapter -r -F -d 'An adapter to go on from, a folder or a hub id'
 complete -c mistral -n "__mistral_uses tune" -l rank -r -f -d 'Rank of the two matrices of each adapter (default: 16)'
 complete -c mistral -n "__mistral_uses tune" -l alpha -r -f -d 'The update is scaled by ALPHA / RANK (default: 32)'
 complete -c mistral -n "__mistral_uses tune" -l dropout -r -f -d 'Part of an adapter\'s inputs that is left out by chance (default: 0)'
@@ -256,6 +257,7 @@ complete -c mistral -n "__mistral_uses tune" -l epochs -r -f -d 'How often each 
 complete -c mistral -n "__mistral_uses tune" -l steps -r -f -d 'Steps of the optimizer, instead of --epochs (default: 0, as --epochs has it)'
 complete -c mistral -n "__mistral_uses tune" -l loss -r -f -a 'answers all' -d 'What is learnt: the assistant\'s words and their end, or every token (default: answers)'
 complete -c mistral -n "__mistral_uses tune" -l eval-split -r -f -d 'Part of the rows that is kept apart, and asked before and after (default: 0.1)'
+complete -c mistral -n "__mistral_uses tune" -l eval-every -r -f -d 'Steps from one time to the next that they are asked while it trains (default: 0, once an epoch)'
 complete -c mistral -n "__mistral_uses tune" -l seed -r -f -d 'The same seed gives the same order, split and beginning (default: 0)'
 complete -c mistral -n "__mistral_uses tune" -l save-every -r -f -d 'Steps from one checkpoint to the next (default: 50)'
 complete -c mistral -n "__mistral_uses tune" -l quantize -r -f -a 'none nf4' -d 'The base\'s weights while it learns: as they are (LoRA), or in 4 bits (QLoRA), a quarter of the memory (default: none)'

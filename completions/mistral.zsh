@@ -450,6 +450,7 @@ _mistral-tune() {
         '--strict[The first row that cannot be used is an error]' \
         '(-y --yes)-y[Download a hub'\''s data set without asking, however large it is]' \
         '(-y --yes)--yes[Download a hub'\''s data set without asking, however large it is]' \
+        '--adapter=[An adapter to go on from, a folder or a hub id]:PATH:_files' \
         '--rank=[Rank of the two matrices of each adapter (default\: 16)]:N: _mistral_hint N' \
         '--alpha=[The update is scaled by ALPHA / RANK (default\: 32)]:NUMBER: _mistral_hint NUMBER' \
         '--dropout=[Part of an adapter'\''s inputs that is left out by chance (default\: 0)]:NUMBER: _mistral_hint NUMBER' \
@@ -461,6 +462,7 @@ _mistral-tune() {
         '--steps=[Steps of the optimizer, instead of --epochs (default\: 0, as --epochs has it)]:N: _mistral_hint N' \
         '--loss=[What is learnt\: the assistant'\''s words and their end, or every token (default\: answers)]:answers|all:(answers all)' \
         '--eval-split=[Part of the rows that is kept apart, and asked before and after (default\: 0.1)]:NUMBER: _mistral_hint NUMBER' \
+        '--eval-every=[Steps from one time to the next that they are asked while it trains (default\: 0, once an epoch)]:N: _mistral_hint N' \
         '--seed=[The same seed gives the same order, split and beginning (default\: 0)]:N: _mistral_hint N' \
         '--save-every=[Steps from one checkpoint to the next (default\: 50)]:N: _mistral_hint N' \
         '--quantize=[The base'\''s weights while it learns\: as they are (LoRA), or in 4 bits (QLoRA), a quarter of the memory (default\: none)]:none|nf4:(none nf4)' \

@@ -213,6 +213,7 @@ class FakeTrainer:
     fails_at: int = 0
     error: Exception = field(default_factory=lambda: MistralError("The loss of step 3 is not finite."))
     before_step: Callable[[int], None] = lambda _number: None
+    between: tuple[Evaluation, ...] = ()
     leave: Callable[[Path], None] = lambda folder: (folder / "adapter_model.safetensors").write_bytes(b"")
     jobs: list[Job] = field(default_factory=list)
 
@@ -226,6 +227,9 @@ class FakeTrainer:
             if step == self.fails_at:
                 raise self.error
             watcher.progress(self._progress(step))
+            for evaluation in self.between:
+                if evaluation.step == step:
+                    watcher.evaluated(evaluation)
             if stopping():
                 _leave_checkpoint(job, step)
                 watcher.saved(step, job.folder)
@@ -254,6 +258,7 @@ class FakeTrainer:
             steps=steps,
             before=before,
             after=after,
+            between=self.between,
             folder=job.folder,
             interrupted=after is None,
             seconds=self.seconds * steps,

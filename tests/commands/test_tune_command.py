@@ -36,6 +36,7 @@ def test_every_field_of_a_recipe_has_its_flag() -> None:
 
 def test_the_help_tells_the_defaults_of_a_recipe() -> None:
     words = {"packing": "no", "checkpointing": "yes", "lr": "2e-4", "steps": "0, as --epochs has it"}
+    words |= {"eval_every": "0, once an epoch", "adapter": "a new one"}
     params = {param.name: param for param in build().get_command(None, "tune").params}
     for field in fields(Recipe):
         plain = f"{field.default:g}" if isinstance(field.default, float) else field.default

@@ -64,6 +64,18 @@ def test_a_training_does_not_go_on_with_another_recipe(tuning: Tuning) -> None:
         tuning.run(rank=4, resume=True)
 
 
+def test_a_training_goes_on_with_smaller_batches_if_a_step_stays_what_it_was(tuning: Tuning) -> None:
+    tuning.trainer = FakeTrainer(fails_at=4)
+    with pytest.raises(MistralError):
+        tuning.run(batch=4, accumulate=2)
+    with pytest.raises(UsageError, match=r"A step takes 1 × 2 rows, but .* was begun with 4 × 2\."):
+        tuning.run(batch=1, resume=True)
+    tuning.trainer = FakeTrainer(goes_on_after=2)
+    assert tuning.run(batch=1, accumulate=8, checkpointing=False, resume=True) == 0
+    recipe = tuning.trainer.jobs[0].recipe
+    assert (recipe.batch, recipe.accumulate, recipe.checkpointing) == (1, 8, False)
+
+
 def test_where_there_is_nothing_to_go_on_with_it_begins_and_says_so(tuning: Tuning) -> None:
     assert tuning.run(resume=True) == 0
     assert "There is no training to go on with in" in tuning.err

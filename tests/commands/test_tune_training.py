@@ -12,6 +12,7 @@ from tunings import CAPITALS, Tuning, write_capitals
 
 from fakes import FakeTrainer, fake_console
 from lora_files import write_adapter
+from mistral_cli.tune.events import Evaluation
 from mistral_cli.weights.config import read_args
 from mistral_cli.weights.hub import builtin_path
 
@@ -57,6 +58,22 @@ def test_every_step_and_evaluation_is_a_line_of_metrics(tuning: Tuning) -> None:
         "tokens": 100,
         "seconds": 0.5,
     }
+
+
+def test_evaluations_in_between_are_told_and_the_best_in_the_end(tuning: Tuning) -> None:
+    tuning.trainer.between = tuple(Evaluation(step=step, loss=loss, tokens=20) for step, loss in ((2, 0.5), (4, 0.7)))
+    tuning.run(as_object=True)
+    assert "After step 2 the rows kept apart have loss 0.500, perplexity 1.6.\n" in tuning.err
+    assert "They did best after step 2 of 6 (loss 0.500): fewer --epochs" in tuning.err
+    done = json.loads(tuning.out)
+    assert done["best_step"] == 2
+    assert [(one["step"], one["loss"]) for one in done["between"]] == [(2, 0.5), (4, 0.7)]
+    records = [json.loads(line) for line in (tuning.folder / "metrics.jsonl").read_text().splitlines()]
+    assert [record["step"] for record in records if record["kind"] == "evaluation"] == [0, 2, 4, 6]
+    tuning.folder, tuning.trainer.between = tuning.folder.with_name("other"), ()
+    tuning.console = fake_console(columns=100)
+    tuning.run()
+    assert "did best" not in tuning.err
 
 
 def test_the_folder_is_all_that_stdout_gets(tuning: Tuning) -> None:
@@ -106,6 +123,21 @@ def test_base_and_adapter_answer_the_same_prompts(tuning: Tuning) -> None:
     assert held_out["wanted"].rstrip(".") in CAPITALS.values()
     assert "> What is the capital of Norway?\n" in tuning.err
     assert "with the adapter" in tuning.err
+
+
+def test_no_prompt_is_answered_twice(tuning: Tuning) -> None:
+    tuning.trainer.leave = _put_adapter
+    write_capitals(tuning.data.parent, "Who?,I.", "Who?,You.", "Who?,They.", "Who?,We.", "Who?,It.")
+    tuning.run(prompts=("Why?", "Which?", "Why?"), held_out=9, as_object=True, eval_split=0.5)
+    asked = [one["prompt"] for one in json.loads(tuning.out)["samples"]]
+    assert asked[:2] == ["Why?", "Which?"]
+    assert len(asked) == len(set(asked)) > 3
+
+
+def test_rows_that_are_there_twice_are_told(tuning: Tuning) -> None:
+    write_capitals(tuning.data.parent, "What is the capital of France?,Paris.")
+    tuning.run()
+    assert "Of 6 rows, 1 say what one before them does: `mistral data check` tells." in tuning.err
 
 
 def test_an_adapter_is_trained_as_planned_and_put_onto_its_base(capfd, tmp_path: Path) -> None:

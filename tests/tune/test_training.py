@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from trainings import RECIPE, Noted, make_job, make_rows, never, write_small_model
 
 from mistral_cli.backends.hf_quiet import quiet
 from mistral_cli.errors import CheckpointError, UsageError
+from mistral_cli.model.args import MoeArgs
 from mistral_cli.tune.samples import Sample
 from mistral_cli.tune.steps import count_steps, make_sequences
 from mistral_cli.tune.train import train
@@ -148,10 +151,28 @@ def test_a_target_that_the_model_lacks_is_named(model: Path, tmp_path: Path) -> 
         )
 
 
-def test_a_folder_in_mistrals_own_format_is_refused(tmp_path: Path) -> None:
-    from mistral_cli.measure.random_model import RandomModel, write_random_model
-    from tiny_checkpoint import tiny_args
+MOE = MoeArgs(num_experts=4, num_experts_per_tok=2)
 
-    write_random_model(tmp_path / "own", RandomModel(args=tiny_args(), layout="mistral"))
-    with pytest.raises(CheckpointError, match="in Mistral's own format"):
-        train(make_job(tmp_path / "own", tmp_path / "adapter"), Noted(), never)
+
+@pytest.mark.parametrize(("quantize", "moe"), [("none", None), ("nf4", None), ("none", MOE)])
+def test_a_model_in_mistrals_own_format_learns_as_in_hugging_faces(
+    tmp_path: Path, quantize: str, moe: MoeArgs | None
+) -> None:
+    own, theirs = Noted(), Noted()
+    for watcher, layout in ((own, "mistral"), (theirs, "huggingface")):
+        base = write_small_model(tmp_path / f"{layout}-base", layout=layout, moe=moe)
+        train(make_job(base, tmp_path / layout, quantize=quantize, apart=2, steps=3, targets="q,k,v,o"), watcher, never)
+    assert own.losses == pytest.approx(theirs.losses, rel=1e-6)
+    assert [step.gradient_norm for step in own.steps] == pytest.approx(
+        [step.gradient_norm for step in theirs.steps], rel=1e-5
+    )
+    mine, other = (load_file(tmp_path / layout / "adapter_model.safetensors") for layout in ("mistral", "huggingface"))
+    torch.testing.assert_close(mine, other, rtol=1e-4, atol=1e-6)
+
+
+def test_a_model_in_mistrals_own_format_that_is_quantized_is_refused(tmp_path: Path) -> None:
+    base = write_small_model(tmp_path / "base", layout="mistral")
+    params = json.loads((base / "params.json").read_text())
+    (base / "params.json").write_text(json.dumps(params | {"quantization_config": {"load_in_4bit": True}}))
+    with pytest.raises(CheckpointError, match="quantized"):
+        train(make_job(base, tmp_path / "adapter"), Noted(), never)

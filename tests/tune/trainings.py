@@ -16,19 +16,24 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from mistral_cli.measure.random_model import Layout
+    from mistral_cli.model.args import MoeArgs
+
 VOCABULARY = 64
 RECIPE = Recipe(
     rank=4, targets="q,v", lr=0.01, batch=2, accumulate=2, steps=6, save_every=2, warmup=0.2, length=32, eval_split=0.0
 )
 
 
-def write_small_model(folder: Path) -> Path:
+def write_small_model(folder: Path, *, layout: Layout = "huggingface", moe: MoeArgs | None = None) -> Path:
     """Write a model of two layers and 64 tokens; no text comes out of it, but it learns."""
     from mistral_cli.measure.random_model import RandomModel, write_random_model
     from mistral_cli.model.args import ModelArgs
 
-    args = ModelArgs(dim=64, n_layers=2, head_dim=16, hidden_dim=128, n_heads=4, n_kv_heads=2, vocab_size=VOCABULARY)
-    write_random_model(folder, RandomModel(args=args, dtype=torch.float32))
+    args = ModelArgs(
+        dim=64, n_layers=2, head_dim=16, hidden_dim=128, n_heads=4, n_kv_heads=2, vocab_size=VOCABULARY, moe=moe
+    )
+    write_random_model(folder, RandomModel(args=args, dtype=torch.float32, layout=layout))
     return folder
 
 
@@ -50,6 +55,7 @@ class Noted:
 
     steps: list[Progress] = field(default_factory=list)
     evaluations: list[Evaluation] = field(default_factory=list)
+    asked: list[tuple[int, int]] = field(default_factory=list)
     folders: list[Path] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     after_step: Callable[[int], None] = lambda _: None
@@ -58,6 +64,9 @@ class Noted:
     def progress(self, step: Progress) -> None:
         self.steps.append(step)
         self.after_step(step.step)
+
+    def asking(self, asked: int, rows: int) -> None:
+        self.asked.append((asked, rows))
 
     def evaluated(self, evaluation: Evaluation) -> None:
         self.evaluations.append(evaluation)

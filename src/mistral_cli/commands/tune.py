@@ -18,6 +18,7 @@ from mistral_cli.commands.tune_run import run_tune
 
 _RECIPE = (
     "quantize",
+    "adapter",
     "rank",
     "alpha",
     "dropout",
@@ -34,6 +35,7 @@ _RECIPE = (
     "loss",
     "seed",
     "eval_split",
+    "eval_every",
     "save_every",
     "checkpointing",
 )
@@ -100,6 +102,7 @@ def tune(
     split: data_opt.SplitOption = None,
     strict: data_opt.StrictOption = False,
     yes: data_opt.YesOption = False,
+    adapter: tune_opt.AdapterOption = None,
     rank: tune_opt.RankOption = None,
     alpha: tune_opt.AlphaOption = None,
     dropout: tune_opt.DropoutOption = None,
@@ -111,6 +114,7 @@ def tune(
     steps: tune_opt.StepsOption = None,
     loss: tune_opt.LossOption = None,
     eval_split: tune_opt.EvalSplitOption = None,
+    eval_every: tune_opt.EvalEveryOption = None,
     seed: tune_opt.SeedOption = None,
     save_every: tune_opt.SaveEveryOption = None,
     quantize: tune_opt.QuantizeOption = None,

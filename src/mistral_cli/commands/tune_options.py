@@ -26,6 +26,18 @@ QuantizeOption = Annotated[
         rich_help_panel=MEMORY,
     ),
 ]
+AdapterOption = Annotated[
+    str | None,
+    typer.Option(
+        "--adapter",
+        parser=str,
+        metavar="PATH",
+        help="An adapter to go on from, a folder or a hub id; rank, alpha and targets are its own. It stays as it is "
+        "(default: a new one).",
+        rich_help_panel=TRAINING,
+        show_default=False,
+    ),
+]
 RankOption = Annotated[int | None, _flag("--rank", text="Rank of the two matrices of each adapter (default: 16).")]
 AlphaOption = Annotated[
     float | None, _flag("--alpha", metavar="NUMBER", text="The update is scaled by ALPHA / RANK (default: 32).")
@@ -102,6 +114,13 @@ EvalSplitOption = Annotated[
         "--eval-split",
         metavar="NUMBER",
         text="Part of the rows that is kept apart, and asked before and after (default: 0.1).",
+    ),
+]
+EvalEveryOption = Annotated[
+    int | None,
+    _flag(
+        "--eval-every",
+        text="Steps from one time to the next that they are asked while it trains (default: 0, once an epoch).",
     ),
 ]
 SaveEveryOption = Annotated[

@@ -28,13 +28,15 @@ def plan_rows(prepared: Prepared, free: int) -> Iterator[tuple[str, str]]:
     """Yield label and text of each line."""
     from mistral_cli.tune.count import count_adapter
 
-    recipe, count = prepared.recipe, count_adapter(prepared.args, prepared.recipe)
+    recipe, count = prepared.recipe, count_adapter(prepared.args, prepared.recipe, prepared.base.begun)
     yield "model", f"{prepared.name}, {prepared.base.scheme(recipe).replace('none', 'not quantized')}"
     yield (
         "trained",
         f"{count.trained:,} of {count.total:,} parameters ({count.share:.2%}): "
         f"{_count(count.adapters, 'adapter')} of rank {recipe.rank:,} on {recipe.targets}",
     )
+    if recipe.adapter:
+        yield "goes on", f"from {recipe.adapter}"
     yield "data", _data(prepared)
     if prepared.data.apart:
         yield "apart", f"{_count(len(prepared.data.apart), 'sample')} kept apart, asked before and after"
@@ -90,7 +92,7 @@ def plan_json(prepared: Prepared, free: int) -> dict[str, object]:
     """Return the same for a program; None where something is not known."""
     from mistral_cli.tune.count import count_adapter
 
-    count, memory = count_adapter(prepared.args, prepared.recipe), _planned(prepared)
+    count, memory = count_adapter(prepared.args, prepared.recipe, prepared.base.begun), _planned(prepared)
     data, dataset = prepared.data, prepared.data.dataset
     return {
         "model": prepared.name,

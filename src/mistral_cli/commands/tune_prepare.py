@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from mistral_cli.commands.training_data import DataFlags
-from mistral_cli.errors import MistralError, UsageError
+from mistral_cli.commands.tune_adapter import as_recipe, doubt_of, read_begun, whole_path
+from mistral_cli.errors import CheckpointError, MistralError, UsageError
 from mistral_cli.ui.console import Console
 
 if TYPE_CHECKING:
@@ -23,8 +24,9 @@ if TYPE_CHECKING:
 
 RECIPE: Final = "recipe.toml"
 """The file beside an adapter that says how it was trained; ``--recipe`` takes it."""
-_FREE_TO_CHANGE = ("save_every",)
-"""What changes no number of a training, so that one that goes on may have it another way."""
+_FREE_TO_CHANGE = ("save_every", "eval_every", "checkpointing", "batch", "accumulate")
+"""What changes no number of a training, so that one that goes on may have it another way: of the last two, the product
+must stay, as it is the rows of one step."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +100,12 @@ def prepare(ask: Ask, path: Path, console: Console, *, may_lack_tokenizer: bool 
     recipe = resolve_recipe(ask)
     args = read_args(path)
     recipe = _fitting(recipe, args, ask)
-    base = base_of(path, args, recipe)
+    begun = read_begun(recipe, args, console)
+    if begun is not None:
+        recipe = as_recipe(begun, recipe, {**_said(ask), **_given(ask)})
+    base = replace(base_of(path, args, recipe), begun=begun)
+    if begun is not None and (words := doubt_of(begun, full_name(ask.model), path)):
+        console.warning(words)
     tokenizer, problem = _tokenizer(path, args, may_lack=may_lack_tokenizer)
     data = _read(ask, recipe, tokenizer, problem, console)
     sequences = make_sequences(data.train, recipe) if tokenizer else ()
@@ -141,16 +148,30 @@ def resolve_recipe(ask: Ask) -> Recipe:
 
     own = ask.folder / RECIPE
     if not (ask.resume and own.is_file()):
-        table = _table(Path(ask.recipe)) if ask.recipe else {}
-        return Recipe().with_values(table).with_values(ask.given)
+        return Recipe().with_values(_said(ask)).with_values(_given(ask))
     begun = Recipe().with_values(_table(own))
-    asked = begun.with_values(_table(Path(ask.recipe)) if ask.recipe else {}).with_values(ask.given)
+    asked = begun.with_values(_said(ask)).with_values(_given(ask))
+    if asked.batch * asked.accumulate != begun.batch * begun.accumulate:
+        now, then = (f"{one.batch:,} × {one.accumulate:,}" for one in (asked, begun))
+        message = f"A step takes {now} rows, but the training in {ask.folder} was begun with {then}."
+        raise UsageError(message, "Let --batch and --accumulate multiply to the same, or name a new folder.")
     for name, value in begun.values().items():
         now = asked.values()[name]
         if name not in _FREE_TO_CHANGE and now != value:
             message = f"--{name.replace('_', '-')} is {now}, but the training in {ask.folder} was begun with {value}."
             raise UsageError(message, "Leave it out, or name a new folder.")
     return asked
+
+
+def _given(ask: Ask) -> Mapping[str, object]:
+    """Return the flags that were given; a folder by its whole path."""
+    given = {name: value for name, value in ask.given.items() if value is not None}
+    return given | ({"adapter": whole_path(str(given["adapter"]))} if given.get("adapter") else {})
+
+
+def _said(ask: Ask) -> Mapping[str, object]:
+    """Return what ``--recipe`` says."""
+    return _table(Path(ask.recipe)) if ask.recipe else {}
 
 
 def _table(path: Path) -> Mapping[str, object]:
@@ -185,9 +206,21 @@ def base_of(path: Path, args: ModelArgs, recipe: Recipe) -> Base:
 
     config = find_config(path)
     own = stated_scheme(config)
-    is_wide = stated_dtype(config) in ("float32", "float64") and own is None and recipe.quantize == "none"
+    kind = stated_dtype(config) or _stored_dtype(path)
+    is_wide = kind in ("float32", "float64", "F32", "F64") and own is None and recipe.quantize == "none"
     held = sum(file.stat().st_size for file in path.glob("*.safetensors")) if own is not None else 0
     return Base(args=args, number_bytes=4 if is_wide else 2, is_quantized=own is not None, held=held or None)
+
+
+def _stored_dtype(path: Path) -> str:
+    """Return the type of a model's weights by their files, where its config does not say; empty where they are not."""
+    from mistral_cli.weights.files import find_files, read_tensors
+    from mistral_cli.weights.formats import main_dtype
+
+    try:
+        return main_dtype(read_tensors(find_files(path)).values())
+    except CheckpointError:  # a plan needs no weights; who trains is told of them
+        return ""
 
 
 def _tokenizer(path: Path, args: ModelArgs, *, may_lack: bool) -> tuple[Tokenizer | None, str]:

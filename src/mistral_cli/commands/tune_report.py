@@ -71,6 +71,12 @@ def _show_evaluations(outcome: Outcome, console: Console) -> None:
         f"Rows kept apart ({after.tokens:,} tokens): loss {before.loss:.3f} before, {after.loss:.3f} after; "
         f"perplexity {before.perplexity:,.1f} before, {after.perplexity:,.1f} after."
     )
+    best = outcome.best
+    if best is not None and best.step < after.step:
+        told = f"after step {best.step:,} of {after.step:,}" if best.step else "before the training"
+        console.notice(
+            f"They did best {told} (loss {best.loss:.3f}): fewer --epochs, a lower --lr or more rows may do better."
+        )
 
 
 def answers(
@@ -107,6 +113,8 @@ def as_json(outcome: Outcome) -> dict[str, object]:
         "peak_bytes": outcome.peak_bytes,
         "before": _evaluation(outcome.before),
         "after": _evaluation(outcome.after),
+        "between": [{"step": one.step, "loss": one.loss, "perplexity": one.perplexity} for one in outcome.between],
+        "best_step": outcome.best.step if outcome.best else None,
     }
 
 

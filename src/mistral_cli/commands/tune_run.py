@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from mistral_cli.commands.tune_folder import METRICS, Metrics, check_folder, make_folder, write_beside
 from mistral_cli.commands.tune_plan import plan_json, plan_rows, refusal
-from mistral_cli.commands.tune_prepare import RECIPE, Ask, Prepared, described, is_main_process, prepare
+from mistral_cli.commands.tune_prepare import RECIPE, Ask, Prepared, described, is_main_process, prepare, processes
 from mistral_cli.commands.tune_report import Showing, answers, as_json, report, show_command
 from mistral_cli.commands.tune_watch import Watch
 from mistral_cli.errors import UsageError
@@ -185,12 +185,15 @@ def _trained(ask: Ask, prepared: Prepared, settings: Settings, watch: Watch, tra
         train=prepared.data.train,
         apart=prepared.data.apart,
         folder=ask.folder,
+        adapter=prepared.base.begun.folder if prepared.base.begun else None,
         resume=ask.resume,
         base=str(prepared.path.resolve()) if is_folder else prepared.name,
     )
     with _folder(ask, prepared):
         watch.console.status(f"Loading {prepared.name} …")
         try:
+            if processes() > 1:
+                watch.listen()
             outcome = (train or _by_transformers())(job, watch, watch.stopping)
         finally:
             watch.close()

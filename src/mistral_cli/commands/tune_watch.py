@@ -30,7 +30,8 @@ class Watch:
     """What is told of a training, in the terminal and in its file.
 
     Until the first step is done, Ctrl-C ends the program as anywhere: there is nothing to save. From then on it is
-    noted, and the training saves and stops; a second one ends at once.
+    noted, and the training saves and stops; a second one ends at once. Of several processes each notes it from the
+    beginning: one that ended alone would leave the others waiting for it.
     """
 
     console: Console
@@ -44,11 +45,20 @@ class Watch:
     _recent: deque[tuple[int, float]] = field(default_factory=lambda: deque(maxlen=_RECENT))
     _done: int = 0
     """Steps seen."""
+    _steps: int = 0
+    """All that there will be; 0: not known yet."""
+    _listens: bool = False
     _open: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
 
     def __post_init__(self) -> None:
         """Begin with an empty line."""
         self._bar = StepBar(console=self.console, label="Training")
+
+    def listen(self) -> None:
+        """Note Ctrl-C from here on."""
+        if not self._listens:
+            self._open.enter_context(self.interrupt)
+            self._listens = True
 
     def stopping(self) -> bool:
         """Tell whether the training shall save and stop."""
@@ -65,6 +75,7 @@ class Watch:
         if not self._done:
             self._begin(step.step)
         self._done += 1
+        self._steps = step.steps
         self.losses.append(step.loss)
         if self._done == 2:
             self._recent.clear()  # the first step also warmed up
@@ -84,7 +95,7 @@ class Watch:
         self._tell(step)
 
     def _begin(self, first: int) -> None:
-        self._open.enter_context(self.interrupt)
+        self.listen()
         if self.metrics is not None:
             for record in self.metrics.earlier(first):
                 loss = record.get("loss")
@@ -108,9 +119,17 @@ class Watch:
         )
         self._bar.update(step.step, step.steps, facts)
 
-    def evaluated(self, evaluation: Evaluation) -> None:
-        """Take note of an evaluation."""
+    def asking(self, asked: int, rows: int) -> None:
+        """Take note of an evaluation that goes on."""
         ENDING.check()
+        self.console.status(f"Asking the rows kept apart, {asked:,} of {rows:,} …")
+
+    def evaluated(self, evaluation: Evaluation) -> None:
+        """Take note of an evaluation; those before and after the training are told in the end."""
+        ENDING.check()
+        if self._done and evaluation.step < self._steps:
+            told = f"loss {evaluation.loss:.3f}, perplexity {evaluation.perplexity:,.1f}"
+            self.console.notice(f"After step {evaluation.step:,} the rows kept apart have {told}.")
         if self.metrics is not None:
             record = {
                 "kind": "evaluation",

@@ -25,6 +25,8 @@ class Job:
     """Samples that are never trained on, asked before and after; may be none."""
     folder: Path
     """Where the adapter goes; checkpoints lie in it while the training runs."""
+    adapter: Path | None = None
+    """The folder of one to go on from; the recipe names it, too."""
     resume: bool = False
     """Go on from the last whole checkpoint in ``folder``; from the beginning where there is none."""
     base: str = ""
@@ -77,6 +79,8 @@ class Outcome:
     """None where no samples were kept apart."""
     after: Evaluation | None
     """None also where it was interrupted."""
+    between: tuple[Evaluation, ...] = ()
+    """Those while it trained, in order."""
     folder: Path
     """Where the adapter is, or, of an interrupted training, the checkpoints."""
     interrupted: bool
@@ -84,12 +88,26 @@ class Outcome:
     peak_bytes: int
     """Most memory held at once: the GPU's where there is one, else this process's own."""
 
+    @property
+    def best(self) -> Evaluation | None:
+        """The evaluation with the least loss, the first of them; None where the last one is missing."""
+        if self.before is None or self.after is None:
+            return None
+        return min((self.before, *self.between, self.after), key=_loss)
+
+
+def _loss(evaluation: Evaluation) -> float:
+    return evaluation.loss
+
 
 class Watcher(Protocol):
     """Who is told."""
 
     def progress(self, step: Progress) -> None:
         """Take note of a step."""
+
+    def asking(self, asked: int, rows: int) -> None:
+        """Take note of an evaluation that goes on: so many of so many rows are asked."""
 
     def evaluated(self, evaluation: Evaluation) -> None:
         """Take note of an evaluation."""

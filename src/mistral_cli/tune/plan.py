@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mistral_cli.model.args import ModelArgs
     from mistral_cli.tune.recipe import Recipe
     from mistral_cli.tune.samples import Sample
+    from mistral_cli.weights.adapters.files import AdapterFiles
 
 PROGRAM = 380_000_000
 """Bytes of the interpreter and the libraries: 350 MB when they are imported, the rest when they are first used."""
@@ -48,6 +49,8 @@ class Base:
     """Bytes of a number of its weights that is not quantized, and of what is computed."""
     is_quantized: bool = False
     """Whether its files are quantized to 4 bits already, whatever the recipe says."""
+    begun: AdapterFiles | None = None
+    """The adapter on it, where one is gone on from."""
     held: int | None = None
     """Bytes of its weights where they are known: those of files that are quantized already."""
 
@@ -119,7 +122,7 @@ def plan_memory(base: Base, recipe: Recipe, load: Load) -> Memory:
     return Memory(
         weights=base_bytes(base, base.scheme(recipe)),
         mapped=_mapped_bytes(base, base.scheme(recipe)),
-        adapter=count_adapter(args, recipe).trained * _ADAM,
+        adapter=count_adapter(args, recipe, base.begun).trained * _ADAM,
         activations=args.n_layers * (inputs if recipe.checkpointing else of_layer),
         logits=recipe.batch * load.learnt * args.vocab_size * _LOGIT,
         layer=of_layer * recipe.checkpointing + tokens * _gradient_bytes(base) + _workspace(base, base.scheme(recipe)),

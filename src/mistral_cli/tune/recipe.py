@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from mistral_cli.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
 LETTERS = {
@@ -56,6 +57,11 @@ def _targets(value: object) -> bool:
     return isinstance(value, str) and (value == ALL_LINEAR or bool(split_targets(value)))
 
 
+def _is_text(value: object) -> bool:
+    """Tell whether a value can be written into a file: a path may hold bytes that are no text."""
+    return isinstance(value, str) and not any("\ud800" <= character <= "\udfff" for character in value)
+
+
 def _option(default: object, check: Check) -> Any:
     return field(default=default, metadata={"check": check})
 
@@ -70,6 +76,8 @@ class Recipe:
 
     quantize: str = _option("none", _one_of("none", "nf4"))
     """The base's weights while it trains: ``none`` is LoRA, ``nf4`` is QLoRA."""
+    adapter: str = _option("", (_is_text, "the folder or hub id of an adapter"))
+    """One to go on from, whose rank, alpha and targets stand here; empty: a new one."""
     rank: int = _option(16, _whole(1, 4096))
     alpha: float = _option(32.0, _number(1e-3, 1e6, "a number from 0.001 to 1,000,000"))
     """The update is scaled by alpha / rank."""
@@ -95,6 +103,8 @@ class Recipe:
     seed: int = _option(0, _whole(0))
     eval_split: float = _option(0.1, _number(0, 0.5, "a number from 0 to 0.5"))
     """Part of the samples that is kept apart and asked before and after."""
+    eval_every: int = _option(0, _whole(0))
+    """Optimizer steps between two times that those kept apart are asked while it trains; 0: once an epoch."""
     save_every: int = _option(50, _whole(1))
     """Steps between two checkpoints."""
     checkpointing: bool = _option(True, _switch())
@@ -133,6 +143,13 @@ def split_targets(targets: str) -> tuple[str, ...]:
     return tuple(known[name] for name in names) if all(name in known for name in names) else ()
 
 
+def letters_of(modules: Iterable[str]) -> str:
+    """Return how targets that are these modules are written; a module that has no letter goes by its own name."""
+    letters = {name: letter for letter, name in LETTERS.items()}
+    ends = {name.rpartition(".")[2] for name in modules}
+    return ",".join([letter for name, letter in letters.items() if name in ends] + sorted(ends - letters.keys()))
+
+
 def check_recipe(table: Mapping[str, object], path: Path) -> Mapping[str, object]:
     """Return what the TOML file at ``path`` says of a recipe, to be given to ``Recipe.with_values``.
 
@@ -153,4 +170,6 @@ def check_recipe(table: Mapping[str, object], path: Path) -> Mapping[str, object
 def _toml(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
-    return f'"{value}"' if isinstance(value, str) else repr(value)
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")  # TOML's rules, but for this one
+    return repr(value)

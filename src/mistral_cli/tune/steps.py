@@ -24,7 +24,11 @@ def make_sequences(samples: Sequence[Sample], recipe: Recipe) -> tuple[tuple[Sam
 
 def count_steps(sequences: int, recipe: Recipe, *, processes: int = 1) -> int:
     """Return the optimizer steps of a training on so many rows, shared by so many processes."""
-    if recipe.steps:
-        return recipe.steps
+    of_epoch = steps_of_epoch(sequences, recipe, processes=processes)
+    return recipe.steps or max(math.ceil(recipe.epochs * of_epoch), 1)
+
+
+def steps_of_epoch(sequences: int, recipe: Recipe, *, processes: int = 1) -> int:
+    """Return the optimizer steps in which every row is seen once; the last one may see fewer rows than the others."""
     batches = math.ceil(sequences / (recipe.batch * processes))
-    return max(math.ceil(recipe.epochs * math.ceil(batches / recipe.accumulate)), 1)
+    return max(math.ceil(batches / recipe.accumulate), 1)

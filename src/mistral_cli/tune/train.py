@@ -11,22 +11,19 @@ import time
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from mistral_cli.errors import OutOfMemoryError, UsageError
+from mistral_cli.errors import UsageError
 from mistral_cli.tune.events import Outcome
 from mistral_cli.tune.steps import make_sequences
 from mistral_cli.tune.training import checkpoints
+from mistral_cli.tune.training.no_memory import told_of_no_memory
 from mistral_cli.weights.adapters.lora_config import CONFIG
-from mistral_cli.weights.allocate import is_out_of_memory
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from mistral_cli.tune.events import Evaluation, Job, Watcher
-    from mistral_cli.tune.samples import Sample
     from mistral_cli.tune.training.checkpoints import Checkpoint
     from mistral_cli.tune.training.loop import Training
-
-    Rows = tuple[tuple[Sample, ...], ...]
 
 _NEEDED = ("peft", "transformers", "accelerate")
 
@@ -53,10 +50,11 @@ def train(job: Job, watcher: Watcher, stopping: Callable[[], bool]) -> Outcome:
     _require(job.recipe.quantize)
     found = _going_on_from(job)
     begun = time.perf_counter()
-    with quiet(), _translated(job), watched_memory() as memory:
-        training, apart = _prepared(job, watcher, stopping, found)
-        after = _run(training, apart, found)
-        before, steps, interrupted = training.before, training.state.global_step, training.interrupted
+    with quiet(), told_of_no_memory(job), watched_memory() as memory:
+        training = _prepared(job, watcher, stopping, found)
+        after = _run(training, found)
+        before, between = training.before, training.between
+        steps, interrupted = training.state.global_step, training.interrupted
         peak = memory.peak()
         del training
         gc.collect()
@@ -64,6 +62,7 @@ def train(job: Job, watcher: Watcher, stopping: Callable[[], bool]) -> Outcome:
         steps=steps,
         before=before,
         after=after,
+        between=between,
         folder=checkpoints.place_of(job.folder, steps) if interrupted else job.folder,
         interrupted=interrupted,
         seconds=time.perf_counter() - begun,
@@ -88,14 +87,18 @@ def _going_on_from(job: Job) -> Checkpoint | None:
     return found
 
 
-def _prepared(
-    job: Job, watcher: Watcher, stopping: Callable[[], bool], found: Checkpoint | None
-) -> tuple[Training, Rows]:
-    """Return the training, ready to run, and the rows that are asked before and after it."""
+def _prepared(job: Job, watcher: Watcher, stopping: Callable[[], bool], found: Checkpoint | None) -> Training:
+    """Return the training, ready to run."""
     import torch  # noqa: PLC0415 (see above)
     from transformers import set_seed  # noqa: PLC0415
 
-    from mistral_cli.tune.training.base import check_base, load_base, put_adapter, save_memory  # noqa: PLC0415
+    from mistral_cli.tune.training.base import (  # noqa: PLC0415
+        check_base,
+        go_on_with,
+        load_base,
+        put_adapter,
+        save_memory,
+    )
     from mistral_cli.tune.training.loop import Training, make_arguments  # noqa: PLC0415
 
     check_base(job.model_folder)
@@ -106,24 +109,26 @@ def _prepared(
         checkpoints.check_same(found, identity)
     model: Any = load_base(job.model_folder, job.recipe, torch.device(arguments.device))
     set_seed(job.recipe.seed)
-    model = put_adapter(model, job.recipe, str(job.model_folder))
+    name = str(job.model_folder)
+    model = go_on_with(model, job.adapter, job.recipe, name) if job.adapter else put_adapter(model, job.recipe, name)
     if job.recipe.checkpointing:
         save_memory(model)
     checkpoints.sweep(job.folder)
     training = Training(job, model, rows, arguments, watcher, stopping)
-    training.identity = identity
+    training.identity, training.apart = identity, make_sequences(job.apart, job.recipe)
     if found is not None:
-        training.last, training.before = found.folder, found.before
-    return training, make_sequences(job.apart, job.recipe)
+        training.last, training.before, training.between = found.folder, found.before, found.between
+    return training
 
 
-def _run(training: Training, apart: Rows, found: Checkpoint | None) -> Evaluation | None:
+def _run(training: Training, found: Checkpoint | None) -> Evaluation | None:
     """Ask, train, ask again, write; return what came of it, None of what was interrupted."""
     from mistral_cli.tune.training.base import fill_adapter  # noqa: PLC0415 (imports torch)
 
-    if apart and found is None:
-        with training.model.disable_adapter():
-            training.before = _ask(training, apart, step=0)
+    if training.apart and found is None:
+        # a new adapter does nothing yet, and one that is gone on from is asked as it was left
+        with contextlib.nullcontext() if training.job.adapter else training.model.disable_adapter():
+            training.before = training.ask()
     steps = training.args.max_steps
     if found is not None and found.step == steps:  # all that is missing is the adapter
         fill_adapter(training.model, found.folder)
@@ -132,21 +137,11 @@ def _run(training: Training, apart: Rows, found: Checkpoint | None) -> Evaluatio
         training.train(resume_from_checkpoint=str(found.folder) if found else None)
     if training.interrupted:
         return None
-    after = _ask(training, apart, step=steps) if apart else None
+    after = training.ask() if training.apart else None
     if training.is_world_process_zero():
         _write(training)
     training.accelerator.wait_for_everyone()
     return after
-
-
-def _ask(training: Training, apart: Rows, *, step: int) -> Evaluation:
-    from mistral_cli.tune.training.evaluation import evaluate  # noqa: PLC0415 (imports torch)
-
-    with training.accelerator.autocast():
-        evaluation = evaluate(training.model, apart, batch=training.job.recipe.batch, step=step)
-    if training.is_world_process_zero():
-        training.watcher.evaluated(evaluation)
-    return evaluation
 
 
 def _write(training: Training) -> None:
@@ -163,18 +158,3 @@ def _write(training: Training) -> None:
         message = f"The adapter cannot be written ({getattr(error, 'strerror', None) or error})"
         raise stopped(message, "Free some space, then go on with --resume", training.last) from error
     checkpoints.remove_all(job.folder)
-
-
-@contextlib.contextmanager
-def _translated(job: Job) -> Iterator[None]:
-    """Turn the end of the memory into one line of ours."""
-    try:
-        yield
-    except (RuntimeError, MemoryError) as error:
-        if isinstance(error, RuntimeError) and not is_out_of_memory(error):
-            raise
-        what = " ".join(str(error).split())[:200] or "no more can be had"
-        last = next(iter(checkpoints.find_checkpoints(job.folder)), None)
-        left = f" The last checkpoint is {last.folder}." if last else ""
-        message = f"The memory ran out while training: {what}.{left}"
-        raise OutOfMemoryError(message, "Take --batch 1, a smaller --length, or --quantize nf4.") from error

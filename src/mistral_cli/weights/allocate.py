@@ -29,8 +29,10 @@ def allocate(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -
 
 def is_out_of_memory(error: RuntimeError) -> bool:
     """Tell whether torch found no memory: CUDA has an error of its own, the CPU and Apple's GPUs only their words."""
-    words = str(error)
-    return isinstance(error, torch.OutOfMemoryError) or "allocate memory" in words or "out of memory" in words
+    return isinstance(error, torch.OutOfMemoryError) or any(words in str(error) for words in _NO_MEMORY)
+
+
+_NO_MEMORY = ("allocate memory", "out of memory", "bad_alloc")
 
 
 def _too_little(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> OutOfMemoryError:

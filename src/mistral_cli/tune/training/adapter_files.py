@@ -27,7 +27,9 @@ _TOLD = (
     "target_modules",
     "task_type",
 )
-"""What the config says. An older peft refuses keys that it does not know; of all others the adapters here have none."""
+"""What the config says. An older peft refuses keys that it does not know; of all others new adapters have none."""
+_IF_ANY = ("use_rslora", "rank_pattern", "alpha_pattern", "exclude_modules", "layers_to_transform", "layers_pattern")
+"""What it says where it is set: of an adapter that was gone on from."""
 
 
 def write_adapter(folder: Path, model: Any, *, base: str) -> None:
@@ -61,5 +63,7 @@ def _described(model: Any, base: str) -> dict[str, object]:
     """Return peft's own description of the adapter, as it is to be used from now on."""
     described = model.peft_config["default"].to_dict()
     described |= {"base_model_name_or_path": base, "inference_mode": True}
-    described["target_modules"] = sorted(described["target_modules"])
-    return {key: described[key] for key in _TOLD}
+    for key in ("target_modules", "exclude_modules"):
+        if isinstance(described[key], set | list | tuple):
+            described[key] = sorted(described[key])
+    return {key: described[key] for key in _TOLD} | {key: described[key] for key in _IF_ANY if described.get(key)}

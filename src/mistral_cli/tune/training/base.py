@@ -12,10 +12,13 @@ from mistral_cli.backends.hf_plan import Placement
 from mistral_cli.errors import CheckpointError, UsageError
 from mistral_cli.tune.recipe import ALL_LINEAR
 from mistral_cli.tune.training.four_bits import is_ours, quantized_state
+from mistral_cli.tune.training.own_format import plain_state, transformers_config
+from mistral_cli.weights.adapters.files import find_adapter
 from mistral_cli.weights.adapters.lora_config import WEIGHTS
-from mistral_cli.weights.files import HUGGINGFACE, find_files
+from mistral_cli.weights.files import HUGGINGFACE, find_files, read_tensors
 from mistral_cli.weights.formats import main_dtype
 from mistral_cli.weights.mapped_tensors import STORED
+from mistral_cli.weights.prequantized import stated_scheme
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,14 +30,12 @@ def check_base(folder: Path) -> None:
     """Refuse a model that nothing is trained on, before anything is loaded.
 
     Raises:
-        ModelNotFoundError, CheckpointError: it is not there, damaged, in Mistral's own format, or quantized, but not
-            by bitsandbytes to 4 bits.
+        ModelNotFoundError, CheckpointError: it is not there, damaged, or quantized, but not by bitsandbytes to 4 bits.
     """
-    if find_files(folder).format != HUGGINGFACE:
-        message = f"{folder} is in Mistral's own format, but training reads Hugging Face's."
-        raise CheckpointError(message, "Take the model's repository with files named model-*.safetensors.")
-    done = hf_model.quantized_by(hf_model.read_config(folder))
-    if done not in (None, "nf4", "fp4"):
+    files = find_files(folder)
+    is_own = files.format != HUGGINGFACE
+    done = stated_scheme(files.config) if is_own else hf_model.quantized_by(hf_model.read_config(folder))
+    if done is not None and (is_own or done not in ("nf4", "fp4")):
         message = f"{folder} is quantized already ({done:.40}), and no adapter is trained on that."
         raise CheckpointError(message, "Take the model as it was published, with --quantize nf4.")
 
@@ -48,13 +49,18 @@ def load_base(folder: Path, recipe: Recipe, device: torch.device) -> Any:
         CheckpointError: it is damaged.
         OutOfMemoryError: no room.
     """
-    tensors, config = hf_model.check_files(folder), hf_model.read_config(folder)
+    files = find_files(folder)
+    is_own = files.format != HUGGINGFACE
+    tensors = read_tensors(files) if is_own else hf_model.check_files(folder)
+    config = transformers_config(files) if is_own else hf_model.read_config(folder)
     placement = Placement(device_map={"": str(device)}, max_memory=None, context=0)
-    is_quantized = recipe.quantize != "none" or hf_model.quantized_by(config) is not None
-    dtype = _dtype(main_dtype(tensors.values()), is_quantized=is_quantized)
+    done = hf_model.quantized_by(config) is not None
+    dtype = _dtype(main_dtype(tensors.values()), is_quantized=recipe.quantize != "none" or done)
     state = None
-    if recipe.quantize == "nf4" and hf_model.quantized_by(config) is None and device.type == "cpu" and is_ours(folder):
+    if recipe.quantize == "nf4" and not done and device.type == "cpu" and is_ours(folder):
         state, config.quantization_config = quantized_state(folder, dtype)
+    elif is_own:
+        state = plain_state(files, dtype)
     model = hf_model.load_model(folder, config, dtype=dtype, placement=placement, quantize=recipe.quantize, state=state)
     model.config.use_cache = False  # with one, transformers does not look for several samples in a row
     return model
@@ -89,6 +95,29 @@ def put_adapter(model: Any, recipe: Recipe, base: str) -> Any:
     )
     wrapped = get_peft_model(model, config)
     # get_peft_model writes where it was loaded from instead
+    wrapped.peft_config["default"].base_model_name_or_path = base
+    return wrapped
+
+
+def go_on_with(model: Any, folder: Path, recipe: Recipe, base: str) -> Any:
+    """Return peft's model around ``model`` with the adapter in ``folder`` on it, in float32, to be trained further.
+
+    Rank, alpha, targets and whatever else it says of itself stay; of the recipe it takes the dropout alone.
+
+    Raises:
+        ModelNotFoundError, CheckpointError: it is not there, damaged, or of a kind that is not computed here.
+        UsageError: it adapts what transformers' model has no layer for.
+    """
+    from peft import LoraConfig, PeftModel  # noqa: PLC0415 (see above)
+
+    names = {name for name, _ in model.named_modules()}
+    strange = next((name for name in find_adapter(folder).layers if name not in names), None)
+    if strange is not None:
+        message = f"{folder} adapts {strange:.120}, which is no layer of its own where it would be trained."
+        raise UsageError(message, "Train a new adapter, with --targets q,k,v,o.")
+    config = LoraConfig.from_pretrained(str(folder))
+    config.lora_dropout, config.init_lora_weights, config.inference_mode = recipe.dropout, True, False
+    wrapped = PeftModel.from_pretrained(model, str(folder), is_trainable=True, config=config)
     wrapped.peft_config["default"].base_model_name_or_path = base
     return wrapped
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from mistral_cli.errors import CheckpointError
 from mistral_cli.tune.events import Evaluation
+from mistral_cli.weights.files import find_files
 from mistral_cli.weights.half_written import sync_folder
 from mistral_cli.weights.json_file import read_object
 from mistral_cli.weights.new_folder import sync, write_json
@@ -32,8 +33,8 @@ KEPT = 2
 
 _LEFT_OUT = ("training_args.bin", "README.md")
 """What transformers and peft put into a checkpoint, and nobody reads: a pickle, and a form to fill in."""
-_FREE = ("save_every", "eval_split")
-"""Of a recipe, what may be another when a training goes on; the data itself is compared."""
+_FREE = ("save_every", "eval_every", "eval_split", "checkpointing", "batch", "accumulate")
+"""Of a recipe, what may be another when a training goes on; the data itself is compared, and the rows of a step."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +46,8 @@ class Checkpoint:
     identity: Mapping[str, object]
     before: Evaluation | None
     """What the base alone made of the samples kept apart."""
+    between: tuple[Evaluation, ...] = ()
+    """What the steps until then did to that."""
 
 
 def identify(job: Job, rows: Sequence[Sequence[Sample]], processes: int) -> dict[str, object]:
@@ -54,9 +57,12 @@ def identify(job: Job, rows: Sequence[Sequence[Sample]], processes: int) -> dict
     data, model = hashlib.sha256(), hashlib.sha256()
     for line in lines:
         data.update(line)
-    for file in [*sorted(job.model_folder.glob("*.safetensors")), job.model_folder / "config.json"]:
+    files = find_files(job.model_folder)
+    for file in [*files.weights, files.config]:
         model.update(f"{file.name} {file.stat().st_size}\n".encode())
-    return {**recipe, "data": data.hexdigest(), "model": model.hexdigest(), "processes": processes}
+    step = job.recipe.batch * job.recipe.accumulate
+    told = {"batch × accumulate": step, "data": data.hexdigest(), "model": model.hexdigest(), "processes": processes}
+    return {**recipe, **told}
 
 
 def find_checkpoints(folder: Path) -> list[Checkpoint]:
@@ -77,6 +83,7 @@ def _read(place: Path) -> Checkpoint | None:
             folder=place,
             identity=dict(state["identity"]),
             before=Evaluation(**before) if before else None,
+            between=tuple(Evaluation(**one) for one in state.get("between", ())),
         )
     except (CheckpointError, OSError, KeyError, TypeError, ValueError, AttributeError):
         return None
@@ -132,7 +139,13 @@ def _seal(folder: Path, checkpoint: Checkpoint) -> None:
         sync(file)
         sizes[file.name] = file.stat().st_size
     before: Any = asdict(checkpoint.before) if checkpoint.before else None
-    state = {"step": checkpoint.step, "identity": dict(checkpoint.identity), "before": before, "files": sizes}
+    state = {
+        "step": checkpoint.step,
+        "identity": dict(checkpoint.identity),
+        "before": before,
+        "between": [asdict(evaluation) for evaluation in checkpoint.between],
+        "files": sizes,
+    }
     write_json(folder / STATE, state)
     sync_folder(folder)
 

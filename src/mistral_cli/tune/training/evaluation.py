@@ -15,19 +15,28 @@ from mistral_cli.tune.events import Evaluation
 from mistral_cli.tune.training.collate import collate
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from mistral_cli.tune.samples import Sample
 
 
-def evaluate(model: Any, rows: Sequence[Sequence[Sample]], *, batch: int, step: int) -> Evaluation:
+def evaluate(
+    model: Any,
+    rows: Sequence[Sequence[Sample]],
+    *,
+    batch: int,
+    step: int,
+    asking: Callable[[int], None] = lambda _: None,
+) -> Evaluation:
     """Return the loss of ``model`` on the samples of ``rows``, so many rows at once.
 
-    Every process of several asks all of them: sharded weights want all processes in each pass.
+    Every process of several asks all of them: sharded weights want all processes in each pass. ``asking`` is called
+    before each pass, with the rows that were asked; what it raises ends it.
     """
     total, tokens = 0.0, 0
     with asked(model), torch.no_grad():
         for first in range(0, len(rows), batch):
+            asking(first)
             inputs = {name: tensor.to(model.device) for name, tensor in collate(rows[first : first + batch]).items()}
             count = int((inputs["shift_labels"] >= 0).sum())
             del inputs["tokens"]

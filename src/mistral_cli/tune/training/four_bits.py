@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from mistral_cli.tune.training.own_format import read_sources
 from mistral_cli.weights.architecture import foreign_architecture
 from mistral_cli.weights.bitsandbytes_form import QuantizedForm
-from mistral_cli.weights.checkpoint import check_tied
 from mistral_cli.weights.config import read_args
-from mistral_cli.weights.files import find_files, read_tensors
-from mistral_cli.weights.formats import EMBEDDING, LM_HEAD, match_tensors
+from mistral_cli.weights.files import find_files
+from mistral_cli.weights.formats import LM_HEAD
 from mistral_cli.weights.mapped_tensors import filled, readable, stream
 
 if TYPE_CHECKING:
@@ -41,9 +41,7 @@ def quantized_state(folder: Path, dtype: torch.dtype) -> tuple[dict[str, Tensor]
     """
     files = find_files(folder)
     args = read_args(files.config)
-    sources = match_tensors(read_tensors(files), args, folder)
-    if args.tie_word_embeddings and LM_HEAD in sources:
-        check_tied(sources[EMBEDDING], sources.pop(LM_HEAD))
+    sources = read_sources(files, args)
     form, state = QuantizedForm(args=args, scheme="nf4", dtype=dtype), dict[str, "Tensor"]()
     for name, source, content in stream(sources, None):
         is_packed = form.packs(name) and name != LM_HEAD

@@ -5,21 +5,22 @@ What is overridden are the seams that transformers documents for it, and ``_save
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors import SafetensorError
-from transformers import Trainer, TrainerCallback, TrainingArguments
+from transformers import Trainer, TrainingArguments
 from transformers.trainer_callback import PrinterCallback
 
-from mistral_cli.tune.events import Progress
-from mistral_cli.tune.steps import count_steps
+from mistral_cli.tune.steps import count_steps, steps_of_epoch
 from mistral_cli.tune.training import checkpoints, guard
 from mistral_cli.tune.training.adapter_files import write_adapter
 from mistral_cli.tune.training.checkpoints import Checkpoint
 from mistral_cli.tune.training.collate import collate
+from mistral_cli.tune.training.evaluation import evaluate
+from mistral_cli.tune.training.follow import Follow
+from mistral_cli.weights.allocate import is_out_of_memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -29,12 +30,10 @@ if TYPE_CHECKING:
     from mistral_cli.tune.events import Evaluation, Job, Watcher
     from mistral_cli.tune.recipe import Recipe
     from mistral_cli.tune.samples import Sample
+    from mistral_cli.tune.training.follow import Random
 
 _SCHEDULES = {"cosine": "cosine", "linear": "linear", "constant": "constant_with_warmup"}
 """A recipe's name of a schedule -> transformers'."""
-
-Random = dict[str, "Tensor"]
-"""Where torch's random numbers stand, by kind of device."""
 
 
 def make_arguments(recipe: Recipe, folder: Path, sequences: int) -> TrainingArguments:
@@ -43,7 +42,7 @@ def make_arguments(recipe: Recipe, folder: Path, sequences: int) -> TrainingArgu
     On a GPU the base computes in bfloat16 under autocast, and QLoRA's optimizer keeps its state where there is room
     (Dettmers et al., arXiv:2305.14314, section 3). On a CPU everything is computed in the type that it has.
     """
-    cuda = torch.cuda.is_available()
+    cuda, apple = torch.cuda.is_available(), torch.backends.mps.is_available()
     arguments = TrainingArguments(
         output_dir=str(folder),
         per_device_train_batch_size=recipe.batch,
@@ -53,6 +52,7 @@ def make_arguments(recipe: Recipe, folder: Path, sequences: int) -> TrainingArgu
         optim="paged_adamw_32bit" if cuda and recipe.quantize == "nf4" else "adamw_torch",
         weight_decay=0.0,
         max_grad_norm=1.0,
+        use_cpu=not (cuda or apple),  # or several processes on CPUs would not find one another
         bf16=cuda and torch.cuda.is_bf16_supported(),
         logging_steps=1,
         logging_nan_inf_filter=False,
@@ -71,6 +71,10 @@ def make_arguments(recipe: Recipe, folder: Path, sequences: int) -> TrainingArgu
     arguments.warmup_steps = int(recipe.warmup * arguments.max_steps)
     arguments._n_gpu = min(arguments.n_gpu, 1)  # without a launcher, one GPU: copies of 4-bit weights cannot be made
     return arguments
+
+
+class StoppedError(Exception):
+    """An evaluation was given up, as the training is to end."""
 
 
 class Training(Trainer):  # type: ignore[misc]  # transformers has no types
@@ -95,12 +99,17 @@ class Training(Trainer):  # type: ignore[misc]  # transformers has no types
         stopping: Callable[[], bool],
     ) -> None:
         super().__init__(
-            model=model, args=arguments, train_dataset=list(rows), data_collator=collate, callbacks=[_Follow(self)]
+            model=model, args=arguments, train_dataset=list(rows), data_collator=collate, callbacks=[Follow(self)]
         )
         self.remove_callback(PrinterCallback)
         self.job, self.watcher, self._stopping = job, watcher, stopping
+        self.apart: Sequence[Sequence[Sample]] = ()
+        """Rows that are never trained on, and asked."""
+        of_epoch = steps_of_epoch(len(rows), job.recipe, processes=arguments.world_size)
+        self._eval_every = job.recipe.eval_every or of_epoch
         self.identity: Mapping[str, object] = {}
         self.before: Evaluation | None = None
+        self.between: tuple[Evaluation, ...] = ()
         self.last: Path | None = None
         """The last whole checkpoint."""
         self.interrupted = False
@@ -128,6 +137,42 @@ class Training(Trainer):  # type: ignore[misc]  # transformers has no types
         self.interrupted = bool(self.accelerator.reduce(asked, reduction="sum") > 0)
         return self.interrupted
 
+    def ask(self, *, may_stop: bool = False) -> Evaluation:
+        """Return what the model makes of the rows kept apart, as it is now.
+
+        Raises:
+            StoppedError: the training is to end, and it ``may_stop`` in the middle.
+        """
+
+        def asking(asked: int) -> None:
+            if may_stop and self.is_stopping():
+                raise StoppedError
+            if self.is_world_process_zero():
+                self.watcher.asking(asked, len(self.apart))
+
+        with self.accelerator.autocast():
+            step, batch = self.state.global_step, self.job.recipe.batch
+            evaluation = evaluate(self.model, self.apart, batch=batch, step=step, asking=asking)
+        if self.is_world_process_zero():
+            self.watcher.evaluated(evaluation)
+        return evaluation
+
+    def is_to_be_asked(self) -> bool:
+        """Tell whether the rows kept apart are to be asked after this step, and were not; after the last they are."""
+        step = self.state.global_step
+        is_due = 0 < step < self.args.max_steps and step % self._eval_every == 0
+        return is_due and bool(self.apart) and all(evaluation.step != step for evaluation in self.between)
+
+    def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
+        """Ask them in the middle of the training; where it is to end meanwhile it does, and that is made up for."""
+        self.control.should_evaluate = False
+        try:
+            self.between += (self.ask(may_stop=True),)
+        except StoppedError:
+            self.control.should_save = self.last != checkpoints.place_of(self.job.folder, self.state.global_step)
+            self.control.should_training_stop = True
+        return {}
+
     def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
         """Write the adapter alone, by the main process."""
         folder = Path(output_dir or self.args.output_dir)
@@ -140,11 +185,15 @@ class Training(Trainer):  # type: ignore[misc]  # transformers has no types
         step = self.state.global_step
         guard.check_weights(self.model, step, self.last)
         place = checkpoints.place_of(self.job.folder, step)
-        checkpoint = Checkpoint(step=step, folder=place, identity=self.identity, before=self.before)
+        checkpoint = Checkpoint(
+            step=step, folder=place, identity=self.identity, before=self.before, between=self.between
+        )
         try:
             self._write(checkpoint, model, trial)
         except (OSError, SafetensorError, RuntimeError) as error:
             checkpoints.sweep(self.job.folder)
+            if isinstance(error, RuntimeError) and is_out_of_memory(error):
+                raise
             reason = getattr(error, "strerror", None) or " ".join(str(error).split())[:200]
             message = f"The checkpoint of step {step:,} cannot be written ({reason})"
             raise guard.stopped(message, "Free some space, then go on with --resume", self.last) from error
@@ -166,69 +215,3 @@ class Training(Trainer):  # type: ignore[misc]  # transformers has no types
         if self.args.should_save:
             checkpoints.finish(folder, checkpoint)
         self.accelerator.wait_for_everyone()
-
-
-class _Follow(TrainerCallback):  # type: ignore[misc]  # transformers has no types
-    """Tells the watcher of steps, and ends the training where that is asked."""
-
-    def __init__(self, training: Training) -> None:
-        self.training = training
-        self._is_first = True
-
-    def on_epoch_begin(self, *_: Any, **__: Any) -> None:
-        """Remember the random numbers before the order of the rows is drawn, as who goes on draws it again."""
-        self.training.random = _random_state()
-        self._is_first = True
-
-    def on_step_begin(self, *_: Any, **__: Any) -> None:
-        """Remember where the step began."""
-        training = self.training
-        training.begun, training.tokens = time.perf_counter(), 0
-        if not self._is_first:
-            training.random = _random_state()
-        self._is_first = False
-
-    def on_substep_end(self, _: Any, state: Any, control: Any, **__: Any) -> None:
-        """Where the training is to end in the middle of a step, save as if this step had not begun."""
-        training = self.training
-        if training.is_stopping():
-            _set_random_state(training.random)
-            control.should_training_stop = True
-            control.should_save = training.last != checkpoints.place_of(training.job.folder, state.global_step)
-
-    def on_step_end(self, _: Any, state: Any, control: Any, **__: Any) -> None:
-        """Save and end where that is asked; the last step is saved anyway."""
-        if state.global_step < state.max_steps and self.training.is_stopping():
-            control.should_save = control.should_training_stop = True
-
-    def on_log(self, _: Any, state: Any, __: Any, logs: Mapping[str, float] | None = None, **___: Any) -> None:
-        """Tell of a step."""
-        training = self.training
-        state.log_history.clear()  # it would be written into every checkpoint, longer each time
-        if logs is None or "loss" not in logs:
-            return
-        seconds = time.perf_counter() - training.begun
-        tokens = training.accelerator.reduce(torch.tensor(training.tokens, device=training.args.device))
-        if state.is_world_process_zero:
-            training.watcher.progress(
-                Progress(
-                    step=state.global_step,
-                    steps=state.max_steps,
-                    loss=logs["loss"],
-                    learning_rate=logs["learning_rate"],
-                    gradient_norm=logs["grad_norm"],
-                    tokens=int(tokens),
-                    seconds=seconds,
-                )
-            )
-
-
-def _random_state() -> Random:
-    states = {"cpu": torch.get_rng_state()}
-    return states | ({"cuda": torch.cuda.get_rng_state()} if torch.cuda.is_available() else {})
-
-
-def _set_random_state(states: Random) -> None:
-    torch.set_rng_state(states["cpu"])
-    if "cuda" in states:
-        torch.cuda.set_rng_state(states["cuda"])
