@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
 import shutil
 import warnings
@@ -47,6 +48,19 @@ def by_transformers(folder: Path, *, is_sparse: bool) -> Tensor:
         model = AutoModelForCausalLM.from_pretrained(folder, **options)
         logits: Tensor = model(TOKENS).logits
     return logits
+
+
+def test_a_new_model_is_as_readable_as_the_user_wants_files_to_be(tmp_path: Path) -> None:
+    source = write_huggingface(tmp_path / "source", DENSE, draw_weights(DENSE))
+    before = os.umask(0o027)
+    try:
+        merge(source, [(str(write_adapter(tmp_path / "adapter", DENSE)), 1.0)], tmp_path / "merged")
+    finally:
+        os.umask(before)
+    assert {file.name: oct(file.stat().st_mode & 0o777) for file in (tmp_path / "merged").iterdir()} == {
+        "config.json": "0o640",
+        "model.safetensors": "0o640",
+    }
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -53,7 +54,10 @@ class NewShards:
 
     def _write(self) -> None:
         file = self.folder / f"{len(self.files)}.partial"
+        file.touch()  # as the user's umask has it; what safetensors makes is for this user alone
+        mode = stat.S_IMODE(file.stat().st_mode)
         save_file(self.waiting, file, metadata={"format": "pt"})
+        file.chmod(mode)
         sync(file)
         self.index |= dict.fromkeys(self.waiting, len(self.files))
         self.nbytes += sum(tensor.nbytes for tensor in self.waiting.values())
