@@ -20,7 +20,7 @@ import pyte
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-DEADLINE = 60.0
+DEADLINE = 240.0
 _ROWS = 300
 """So many that nothing scrolls off."""
 _BEGUN = re.compile(rb"\x1b(\[[0-9;?]*)?$")

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from mistral_cli.commands.start import Invocation
     from mistral_cli.contract import Cancel
 
-DEADLINE = 60.0
+DEADLINE = 240.0
 
 
 def wait_at(gate: Path, before: int, number: int, cancel: Cancel | None) -> None:

@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Final
 
 import pexpect
 import pytest
-from processes import kill
+from processes import DEADLINE, kill
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 ROOT: Final = Path(__file__).parents[2]
-DEADLINE: Final = 60
 _ESCAPES: Final = re.compile(
     r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)|[()][0-9A-Za-z]|[=>78DEHM])|[\x07\x0f]"
 )

@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from processes import environment, fake, read_until, run
+from processes import DEADLINE, environment, fake, read_until, run
 
 from mistral_cli.chat.store import open_to_read
 
@@ -32,7 +32,7 @@ def test_a_signal_ends_a_script_and_what_was_said_is_kept(script: str, name: str
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         read_until(process.stdout.fileno(), b"One two ")
         process.send_signal(getattr(signal, name))
-        _, err = process.communicate(timeout=30)
+        _, err = process.communicate(timeout=DEADLINE)
     assert process.returncode == code
     assert b"Traceback" not in err
     assert _kept() == [("one", "First.", "stop"), ("two", "One two ", "cancelled")]

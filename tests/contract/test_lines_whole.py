@@ -7,7 +7,7 @@ import signal
 import subprocess
 from typing import TYPE_CHECKING
 
-from processes import MISTRAL, environment, run
+from processes import DEADLINE, MISTRAL, environment, run
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,7 +40,7 @@ def test_ctrl_c_writes_what_there_is_in_order_and_ends_with_130(tmp_path: Path) 
         assert process.stdout is not None
         first = process.stdout.readline()
         process.send_signal(signal.SIGINT)
-        rest, err = process.communicate(timeout=60)
+        rest, err = process.communicate(timeout=DEADLINE)
     rows = [json.loads(line) for line in (first, *rest.splitlines())]
     assert process.returncode == 130
     assert b"Traceback" not in err

@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
+from processes import DEADLINE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,7 +41,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="limits the addr
 
 def run_out(*flags: str) -> subprocess.CompletedProcess[str]:
     run = subprocess.run(
-        [sys.executable, "-c", RUN, *ASKED, *flags], capture_output=True, text=True, check=False, timeout=120
+        [sys.executable, "-c", RUN, *ASKED, *flags], capture_output=True, text=True, check=False, timeout=DEADLINE
     )
     assert run.returncode == 5
     assert "The memory ran out while computing" in run.stderr
@@ -50,7 +51,7 @@ def run_out(*flags: str) -> subprocess.CompletedProcess[str]:
 
 def test_what_was_said_stays_on_stdout() -> None:
     whole = subprocess.run(
-        [sys.executable, "-m", "mistral_cli", *ASKED], capture_output=True, text=True, check=True, timeout=120
+        [sys.executable, "-m", "mistral_cli", *ASKED], capture_output=True, text=True, check=True, timeout=DEADLINE
     )
     said = run_out().stdout.removesuffix("\n")
     assert said

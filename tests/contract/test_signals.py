@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from processes import fake, read_until, run
+from processes import DEADLINE, fake, read_until, run
 
 from tiny_models import write_tiny_model
 
@@ -28,7 +28,7 @@ def _answering(tmp_path: Path, **flags) -> subprocess.Popen[bytes]:
 def test_ctrl_c_prints_the_partial_answer_and_ends_with_130(tmp_path: Path) -> None:
     with _answering(tmp_path) as process:
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=DEADLINE)
     assert (process.returncode, out, err) == (130, b"\n", b"(stopped)\n")
 
 
@@ -82,7 +82,7 @@ def test_ctrl_c_while_reading_stdin_ends_with_130_and_no_traceback(flags: dict) 
 def test_being_told_to_end_is_obeyed_without_a_word(tmp_path: Path, name: str, code: int) -> None:
     with _answering(tmp_path) as process:
         process.send_signal(getattr(signal, name))
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=DEADLINE)
     assert (process.returncode, out, err) == (code, b"\n", b"")
 
 
@@ -92,7 +92,7 @@ def test_a_cut_answer_lies_in_a_partial_file(tmp_path: Path, name: str, code: in
         while not any(path.stat().st_size for path in tmp_path.glob(".a.txt.*")):
             assert process.poll() is None
         process.send_signal(getattr(signal, name))
-        process.communicate(timeout=30)
+        process.communicate(timeout=DEADLINE)
     assert process.returncode == code
     assert (tmp_path / "a.txt.partial").read_bytes() == b"Hello \n"
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt.partial"]
@@ -105,5 +105,5 @@ def test_a_background_job_that_ignores_ctrl_c_goes_on(tmp_path: Path) -> None:
         read_until(process.stdout.fileno(), b"Hello ")
         process.send_signal(signal.SIGINT)
         gate.touch()
-        out, _ = process.communicate(timeout=30)
+        out, _ = process.communicate(timeout=DEADLINE)
     assert (process.returncode, out) == (0, b"there, friend.\n")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pexpect
 import pytest
-from processes import MISTRAL, environment, run
+from processes import DEADLINE, MISTRAL, environment, run
 
 from mistral_cli.measure.random_model import RandomModel, write_random_model
 from mistral_cli.model.args import ModelArgs
@@ -48,7 +48,7 @@ def test_a_question_piped_or_given_or_typed_after_a_stopped_one_gets_the_same_an
         [*MISTRAL[1:], "chat", "--plain", "-m", model, *ASKED],
         env=environment(TERM="xterm", NO_COLOR="1"),
         encoding="utf-8",
-        timeout=60,
+        timeout=DEADLINE,
         dimensions=(24, 400),  # so wide that no answer is wrapped
     )
     chat.expect(READY)
