@@ -65,7 +65,7 @@ def test_writers_at_the_same_time_lose_and_tear_nothing(store: Store) -> None:
         "for number in range(100): append_input(store, f'{sys.argv[2]}{number} ' + 'x' * 5000)"
     )
     writers = [subprocess.Popen([sys.executable, "-c", program, str(store.path), name]) for name in "abc"]
-    assert [writer.wait(60) for writer in writers] == [0, 0, 0]
+    assert [writer.wait(300) for writer in writers] == [0, 0, 0]
     kept = inputs(store)
     assert len(kept) == 300
     for name in "abc":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import signal
@@ -22,6 +23,7 @@ from mistral_cli.contract import Done
 from mistral_cli.errors import StoreError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 WRITER = """
@@ -72,7 +74,7 @@ def test_every_turn_that_was_committed_outlives_a_kill(path: Path, after: int) -
 def test_several_processes_lose_and_tear_nothing(path: Path) -> None:
     writers = [_writer(path, name, 40) for name in ("a", "b", "c")]
     for writer in writers:
-        writer.communicate(timeout=60)
+        writer.communicate(timeout=300)
     assert [writer.returncode for writer in writers] == [0, 0, 0]
     store = open_store(path)
     for name in ("a", "b", "c"):
@@ -80,6 +82,51 @@ def test_several_processes_lose_and_tear_nothing(path: Path) -> None:
         assert [(turn.question, turn.answer) for turn in path_of] == [
             (f"{name} {n}", "an answer " * 300) for n in range(40)
         ]
+
+
+@pytest.fixture
+def other(path: Path) -> Iterator[sqlite3.Connection]:
+    """Return another program's connection, in the middle of a turn."""
+    open_store(path).close()
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as database:
+        database.execute("BEGIN IMMEDIATE")
+        yield database
+
+
+def test_what_another_program_writes_is_waited_for_with_short_looks(
+    path: Path, other: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Long ones would miss the moment between two turns of a program that writes again and again."""
+    waits: list[float] = []
+
+    def wait(seconds: float) -> None:
+        waits.append(seconds)
+        if len(waits) == 3:
+            other.execute("COMMIT")
+
+    monkeypatch.setattr("mistral_cli.chat.locked.time.sleep", wait)
+    assert talk(open_store(path), "one").name == "one"
+    assert waits == [0.001] * 3
+
+
+def test_ctrl_c_ends_the_waiting_for_another_program(
+    path: Path, other: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mistral_cli.chat.locked.time.sleep", lambda _: os.kill(os.getpid(), signal.SIGINT))
+    store = open_store(path)
+    with pytest.raises(KeyboardInterrupt):
+        talk(store, "one")
+    other.execute("COMMIT")
+    assert [session.name for session in (talk(store, "two"), *store.sessions())] == ["two", "two"]
+
+
+def test_a_program_that_never_ends_writing_is_said(
+    path: Path, other: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mistral_cli.chat.locked.PATIENCE", 0)
+    with pytest.raises(StoreError, match="locked") as caught:
+        talk(open_store(path), "one")
+    assert caught.value.hint == "Another terminal is writing: try again."
 
 
 def test_a_full_disk_is_said_once_and_what_waited_is_kept_when_there_is_room_again(path: Path) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from mistral_cli.chat.locked import begin
 from mistral_cli.errors import StoreError
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def migrate(database: sqlite3.Connection) -> None:
         sqlite3.Error: the file is damaged, locked or cannot be written.
     """
     while (version := _version(database)) < len(STEPS):
-        database.execute("BEGIN IMMEDIATE")
+        begin(database)
         try:
             if _version(database) == version:
                 for statement in STEPS[version]:

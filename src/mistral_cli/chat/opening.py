@@ -8,10 +8,10 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-import time
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
+from mistral_cli.chat.locked import PATIENCE, is_busy, patiently
 from mistral_cli.chat.migrations import check_version, migrate
 from mistral_cli.errors import StoreError
 from mistral_cli.settings.places import open_private
@@ -20,10 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-PATIENCE: Final = 10.0
-"""Seconds to wait for another terminal's turn to be written."""
-_AGAIN: Final = 0.01
-"""Seconds between two attempts where SQLite does not wait by itself."""
 _DAMAGE: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _BESIDE: Final = ("", "-wal", "-shm")
 
@@ -96,7 +92,7 @@ def told(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        hint = "Another terminal is writing: try again." if _is_busy(error) else ""
+        hint = "Another terminal is writing: try again." if is_busy(error) else ""
         if _is_damage(error):
             hint = f"The file is left as it is; put it aside to begin anew: {path}"
         raise StoreError(f"The chats in {path} cannot be used: {error}.", hint) from error
@@ -109,7 +105,7 @@ def _prepared(path: Path) -> sqlite3.Connection:
     try:
         database.execute("PRAGMA foreign_keys = ON")
         database.execute("PRAGMA secure_delete = ON")  # what was removed is not left on the disk
-        _write_ahead(database)
+        patiently(database, "PRAGMA journal_mode = WAL")  # readers and a writer go on at the same time from then on
         database.execute("PRAGMA synchronous = FULL")  # a turn is kept even if the power goes
         migrate(database)
     except BaseException:
@@ -118,30 +114,8 @@ def _prepared(path: Path) -> sqlite3.Connection:
     return database
 
 
-def _write_ahead(database: sqlite3.Connection) -> None:
-    """Let readers and a writer go on at the same time; the file keeps that once it is said.
-
-    Two programs that begin a new file together may each find it locked by the other. SQLite does not wait then, as
-    neither could go on; so the one that finds it so tries again.
-    """
-    until = time.monotonic() + PATIENCE
-    while True:
-        try:
-            database.execute("PRAGMA journal_mode = WAL")
-        except sqlite3.OperationalError as error:
-            if not _is_busy(error) or time.monotonic() > until:
-                raise
-            time.sleep(_AGAIN)
-        else:
-            return
-
-
 def _is_damage(error: sqlite3.Error) -> bool:
     return getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGE
-
-
-def _is_busy(error: sqlite3.Error) -> bool:
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
 
 
 def _put_aside(path: Path, inode: int) -> Path:

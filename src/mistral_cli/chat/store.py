@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from mistral_cli.chat.conversation import Conversation
+from mistral_cli.chat.locked import begin
 from mistral_cli.chat.names import LAST, check_name, nearest, title
 from mistral_cli.chat.opening import connect, connect_nowhere, connect_reading, told
 from mistral_cli.chat.rows import COLUMNS, row_of, session_of, turn_of
@@ -90,7 +91,7 @@ class Store:
             yield self._database
             return
         with told(self.path):
-            self._database.execute("BEGIN IMMEDIATE")
+            begin(self._database)
             try:
                 yield self._database
                 self._database.execute("COMMIT")
