@@ -251,7 +251,8 @@ class Console:
     def _tell(self, line: str) -> None:
         self.clear_status()
         if self.hide_live is not None:
-            self.hide_live()
+            with contextlib.suppress(OSError):  # stdout is gone: whoever writes there next is told
+                self.hide_live()
         self._put(line + "\n")
 
     def _styled(self, text: str, style: str) -> str:

@@ -9,7 +9,7 @@ import select
 import signal
 import sys
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -73,9 +73,14 @@ def _terminal_with(
     local_on: tuple[str, ...] = (),
     local_off: tuple[str, ...] = (),
 ) -> Iterator[Callable[[], None] | None]:
-    """Switch modes of the terminal at stdin (termios(3)) while entered; yield what does so again, None without one."""
+    """Switch modes of the terminal at stdin (termios(3)) while entered; yield what does so again, None without one.
+
+    It never fails: where the window was closed, SIGCONT follows SIGHUP, and an error then would come in the midst of
+    whatever puts things right.
+    """
     descriptor = _own_terminal()
-    if descriptor is None:
+    before = None if descriptor is None else _modes_of(descriptor)
+    if descriptor is None or before is None:
         yield None
         return
     import termios
@@ -83,17 +88,33 @@ def _terminal_with(
     def bits(names: tuple[str, ...]) -> int:
         return sum(getattr(termios, name) for name in names)
 
-    before = termios.tcgetattr(descriptor)
     modes = [*before]
     modes[0] = before[0] & ~bits(input_off) | bits(input_on)
     modes[3] = before[3] & ~bits(local_off) | bits(local_on)
-    switch = functools.partial(termios.tcsetattr, descriptor, termios.TCSANOW, modes)
+    switch = functools.partial(_switch, descriptor, modes)
     switch()
     try:
         yield switch
     finally:
-        with contextlib.suppress(termios.error):  # the window was closed
-            termios.tcsetattr(descriptor, termios.TCSANOW, before)
+        _switch(descriptor, before)
+
+
+def _modes_of(descriptor: int) -> list[Any] | None:
+    """Return the modes of a terminal; None where it is gone."""
+    import termios
+
+    try:
+        return termios.tcgetattr(descriptor)
+    except termios.error:
+        return None
+
+
+def _switch(descriptor: int, modes: list[Any]) -> None:
+    """Give a terminal its modes, if it is still there."""
+    import termios
+
+    with contextlib.suppress(termios.error):
+        termios.tcsetattr(descriptor, termios.TCSANOW, modes)
 
 
 def _waiting(descriptor: int) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from typing import TYPE_CHECKING
@@ -31,7 +32,8 @@ def read_key(ask: Callable[[], None]) -> str:
         ask()
         return _read(descriptor)
     finally:
-        termios.tcsetattr(descriptor, termios.TCSANOW, before)
+        with contextlib.suppress(termios.error):  # the window was closed
+            termios.tcsetattr(descriptor, termios.TCSANOW, before)
 
 
 def _read(descriptor: int) -> str:

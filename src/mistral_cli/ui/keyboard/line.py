@@ -117,8 +117,9 @@ class Keyboard:
 
     def close(self) -> None:
         """Leave the terminal as it was."""
-        self._session.app.output.disable_bracketed_paste()
-        self._session.app.output.flush()
+        with contextlib.suppress(OSError):  # the window was closed
+            self._session.app.output.disable_bracketed_paste()
+            self._session.app.output.flush()
 
     def type_ahead(self, text: str) -> None:
         """Take keys that were typed before anybody read them."""
