@@ -1,4 +1,4 @@
-"""How long the terminal's own parts take: `mistral history` among many chats, and Markdown while it streams.
+"""How long the terminal's own parts take: Markdown while it streams, `mistral history` among many chats, a key's echo.
 
 Prints one line a figure. Nothing else should run meanwhile.
 """
@@ -6,7 +6,9 @@ Prints one line a figure. Nothing else should run meanwhile.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import io
+import itertools
 import os
 import random
 import statistics
@@ -16,6 +18,9 @@ import tempfile
 import time
 from pathlib import Path
 
+import pexpect
+
+from mistral_cli.chat.inputs import append_input
 from mistral_cli.chat.store import open_store
 from mistral_cli.chat.turn import Turn, TurnRecord
 from mistral_cli.ui.console import Console, Stream
@@ -27,6 +32,12 @@ QUIET = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
 RATE = 200
 """Tokens a second."""
 ACTIONS = (("list",), ("list", "--json"), ("search", "word17"), ("search", "word17 word18"), ("search", "nowhere"))
+DRAWN = b"\x1b[?25h"
+"""The cursor is shown again: the line is on the screen."""
+STILL = 0.05
+"""Seconds without a change on the screen before a key is pressed."""
+LINE = "question 17 of another kind, as @long as lines may be"
+"""What is typed: it begins like many earlier lines, and names a file that is none."""
 ANSWER = """# Title
 
 Some *words* here, **bold words that go on**, `code x`, [a link](https://example.com/a), and more of them in this line.
@@ -62,6 +73,7 @@ def _filled(folder: str, chats: int, turns: int) -> None:
                 answer = " ".join(draw.choices(words, k=120))
                 turn = Turn(parent=parent, question=question, answer=answer, record=record)
                 parent = store.add_turn(session.id, turn).id
+            append_input(store, f"question {session.id} of the usual length, whatever it asks")
     store.close()
 
 
@@ -92,6 +104,26 @@ def _rendering(tokens: int) -> float:
     return spent
 
 
+def _echoes(folder: str, lines: int) -> list[float]:
+    """Type lines into a chat that nothing else happens in; return the seconds from each key to the drawn line."""
+    environment = {**os.environ, "MISTRAL_CLI_HOME": folder, "TERM": "xterm-256color"}
+    chat = pexpect.spawn(MISTRAL, ["chat", "-m", "builtin"], env=environment, dimensions=(24, 80), timeout=60)
+    chat.delaybeforesend = None
+    chat.expect_exact(b"> ")
+    chat.expect_exact(DRAWN)
+    taken = []
+    for key in itertools.chain(*[LINE + "\x03"] * lines):  # Ctrl-C clears the line
+        with contextlib.suppress(pexpect.TIMEOUT):
+            while chat.expect(b".+", timeout=STILL) == 0:
+                pass
+        begun = time.perf_counter()
+        chat.send(key)
+        chat.expect_exact(DRAWN)
+        taken.append(time.perf_counter() - begun)
+    chat.close(force=True)
+    return taken
+
+
 def main() -> None:
     """Measure, and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -111,6 +143,11 @@ def main() -> None:
             print(
                 f"mistral history {' '.join(action)}: {median:.2f} s (longest {longest:.2f} s), {asked.chats:,} chats"
             )
+        echoes = [1000 * seconds for seconds in _echoes(folder, asked.runs)]
+        print(
+            f"a key's echo: {statistics.median(echoes):.1f} ms (longest {max(echoes):.1f} ms of {len(echoes):,} keys), "
+            f"{asked.chats:,} earlier lines"
+        )
 
 
 if __name__ == "__main__":
