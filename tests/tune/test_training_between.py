@@ -72,6 +72,19 @@ def test_stopped_while_they_are_asked_they_are_asked_when_it_goes_on(model: Path
     assert after.losses == pytest.approx(whole.losses[4:], abs=1e-6)
 
 
+def test_stopped_while_they_are_asked_in_the_end_they_are_asked_when_it_goes_on(model: Path, tmp_path: Path) -> None:
+    stopped, after = Noted(), Noted()
+    flags = {"apart": 3, "eval_every": 100, **DROPPING}
+    outcome = train(make_job(model, tmp_path, **flags), stopped, lambda: len(stopped.asked) == 3)
+    assert (outcome.interrupted, outcome.steps, outcome.after) == (True, 7, None)
+    assert not (tmp_path / "adapter_config.json").exists()
+    outcome = train(make_job(model, tmp_path, resume=True, **flags), after, never)
+    assert (outcome.interrupted, after.steps, asked_at(after)) == (False, [], [7])
+    assert outcome.after is not None
+    assert outcome.after.loss < outcome.before.loss
+    assert (tmp_path / "adapter_config.json").exists()
+
+
 def test_a_training_that_goes_on_may_ask_more_often(model: Path, tmp_path: Path) -> None:
     train(make_job(model, tmp_path, apart=3, **DROPPING), (first := Noted()), lambda: len(first.steps) == 4)
     watcher = Noted()

@@ -124,6 +124,7 @@ def _prepared(job: Job, watcher: Watcher, stopping: Callable[[], bool], found: C
 def _run(training: Training, found: Checkpoint | None) -> Evaluation | None:
     """Ask, train, ask again, write; return what came of it, None of what was interrupted."""
     from mistral_cli.tune.training.base import fill_adapter  # noqa: PLC0415 (imports torch)
+    from mistral_cli.tune.training.loop import StoppedError  # noqa: PLC0415
 
     if training.apart and found is None:
         # a new adapter does nothing yet, and one that is gone on from is asked as it was left
@@ -137,7 +138,10 @@ def _run(training: Training, found: Checkpoint | None) -> Evaluation | None:
         training.train(resume_from_checkpoint=str(found.folder) if found else None)
     if training.interrupted:
         return None
-    after = training.ask() if training.apart else None
+    try:
+        after = training.ask(may_stop=True) if training.apart else None
+    except StoppedError:
+        return None  # all steps are saved: who goes on asks again, and has the adapter
     if training.is_world_process_zero():
         _write(training)
     training.accelerator.wait_for_everyone()
