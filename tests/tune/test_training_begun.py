@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from trainings import RECIPE, Noted, make_job, never, write_small_model
 
 from mistral_cli.backends.hf_quiet import quiet
-from mistral_cli.errors import UsageError
+from mistral_cli.errors import CheckpointError, UsageError
 from mistral_cli.model.args import MoeArgs
 from mistral_cli.tune.train import train
 from mistral_cli.tune.training.base import load_base
@@ -61,7 +61,7 @@ def loss_by_peft(model: Path, adapter: Path, job: Job) -> float:
     from peft import PeftModel
 
     with quiet():
-        wrapped = PeftModel.from_pretrained(load_base(model, RECIPE, CPU), adapter)
+        wrapped = PeftModel.from_pretrained(load_base(model, job.recipe, CPU), adapter)
     return evaluate(wrapped, [(sample,) for sample in job.apart], batch=2, step=0).loss
 
 
@@ -83,6 +83,15 @@ def test_it_begins_and_ends_as_peft_has_it(model: Path, tmp_path: Path, shape: s
     assert replace(new, base=old.base) == old
 
 
+def test_on_a_base_in_four_bits_it_begins_and_ends_so_too(model: Path, tmp_path: Path) -> None:
+    begun = write_peft(tmp_path / "begun", model, **SHAPES["plain"])
+    job = replace(make_job(model, tmp_path / "more", apart=4, quantize="nf4"), adapter=begun)
+    outcome = train(job, Noted(), never)
+    assert outcome.before.loss == pytest.approx(loss_by_peft(model, begun, job), rel=1e-5)
+    assert outcome.after.loss == pytest.approx(loss_by_peft(model, job.folder, job), rel=1e-5)
+    assert outcome.after.loss != outcome.before.loss
+
+
 def test_interrupted_it_goes_on_with_the_same_numbers(model: Path, tmp_path: Path) -> None:
     begun = write_peft(tmp_path / "begun", model, **SHAPES["rslora"])
     whole, stopped, after = Noted(), Noted(), Noted()
@@ -92,6 +101,18 @@ def test_interrupted_it_goes_on_with_the_same_numbers(model: Path, tmp_path: Pat
     train(replace(job, resume=True), after, never)
     assert [step.step for step in after.steps] == [4, 5, 6]
     assert stopped.losses + after.losses == pytest.approx(whole.losses, abs=1e-6)
+
+
+def test_one_that_holds_no_numbers_is_refused_before_the_model_is_read(model: Path, tmp_path: Path) -> None:
+    begun = write_peft(tmp_path / "begun", model, **SHAPES["plain"])
+    file = begun / "adapter_model.safetensors"
+    tensors = load_file(file)
+    tensors[next(iter(tensors))][0, 0] = torch.nan
+    save_file(tensors, file)
+    watcher = Noted()
+    with pytest.raises(CheckpointError, match="NaN or infinity"):
+        train(replace(make_job(model, tmp_path / "more", apart=2), adapter=begun), watcher, never)
+    assert (watcher.evaluations, watcher.asked) == ([], [])
 
 
 def test_the_dropout_is_the_recipes(model: Path, tmp_path: Path) -> None:

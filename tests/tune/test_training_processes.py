@@ -21,23 +21,20 @@ DEADLINE = 600
 """Seconds for what takes ten: two processes that import transformers, on a machine that does much else."""
 FLAGS = ("--steps", "100000", "--save-every", "100000", "--batch", "1", "--accumulate", "2", "--rank", "2")
 REST = ("--length", "32", "--eval-split", "0.2", "--samples", "0", "--threads", "1")
-LAUNCHERS = {
-    "torchrun": ("torch.distributed.run", "--nproc-per-node", "2", "-m"),
-    "accelerate": ("accelerate.commands.launch", "--cpu", "--num_processes", "2", "--num_machines", "1", "--module"),
-}
+LAUNCHER = ("torch.distributed.run", "--nproc-per-node", "2", "--rdzv-backend", "c10d")
+PLACE = ("--rdzv-endpoint", "127.0.0.1:0", "--local-addr", "127.0.0.1")  # a free port, of this machine alone
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks for the processes in /proc")
-@pytest.mark.parametrize("launcher", LAUNCHERS)
-def test_ctrl_c_saves_once_and_ends_both(tmp_path: Path, launcher: str) -> None:
+def test_ctrl_c_saves_once_and_ends_both(tmp_path: Path) -> None:
     data, folder = tmp_path / "sums.csv", tmp_path / "mine"
     data.write_text("prompt,completion\n" + "".join(f"What is {n} and {n}?,{n + n}.\n" for n in range(20)))
-    command = [sys.executable, "-m", *LAUNCHERS[launcher], "mistral_cli", "tune", "builtin", "--data", str(data)]
+    command = [sys.executable, "-m", *LAUNCHER, *PLACE, "-m", "mistral_cli", "tune", "builtin", "--data", str(data)]
     surroundings = {
         **os.environ,
         "OMP_NUM_THREADS": "1",
         "TORCH_ELASTIC_SHUTDOWN_TIMEOUT": str(DEADLINE),  # before it kills them
-        "MASTER_PORT": "0",
+        "GLOO_SOCKET_IFNAME": "lo",
     }
     with (tmp_path / "out").open("w") as out, (tmp_path / "err").open("w") as err:
         process = subprocess.Popen(
