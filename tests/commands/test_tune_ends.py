@@ -43,6 +43,14 @@ def test_ctrl_c_before_the_first_step_ends_at_once_and_leaves_nothing(tuning: Tu
     assert not tuning.folder.exists()
 
 
+def test_a_training_that_fails_before_its_first_checkpoint_leaves_nothing(tuning: Tuning) -> None:
+    tuning.trainer.fails_at = 1
+    tuning.trainer.before_step = lambda _: (tuning.folder / "checkpoints").mkdir()
+    with pytest.raises(MistralError, match="not finite"):
+        tuning.run()
+    assert not tuning.folder.exists()
+
+
 def test_a_training_goes_on_with_its_own_recipe_and_its_metrics(tuning: Tuning) -> None:
     tuning.trainer = FakeTrainer(fails_at=4)
     with pytest.raises(MistralError, match="not finite"):

@@ -209,10 +209,12 @@ def _by_transformers() -> Train:
 
 @contextlib.contextmanager
 def _folder(ask: Ask, prepared: Prepared) -> Iterator[None]:
-    """Make the folder with the recipe in it; where a training leaves nothing else there, neither stays."""
+    """Make the folder with the recipe in it; where a training leaves nothing else of worth there, neither stays."""
     if not is_main_process():
         yield
         return
+    from mistral_cli.tune.training.checkpoints import FOLDER
+
     make_folder(ask.folder)
     recipe = ask.folder / RECIPE
     command = ascii(" ".join(_command(ask, resume=False)))[1:-1]  # a comment of TOML holds no control character
@@ -220,6 +222,8 @@ def _folder(ask: Ask, prepared: Prepared) -> Iterator[None]:
     try:
         yield
     except BaseException:
+        with contextlib.suppress(OSError):
+            (ask.folder / FOLDER).rmdir()  # if no checkpoint is in it
         if {entry.name for entry in ask.folder.iterdir()} == {RECIPE}:
             recipe.unlink()
             with contextlib.suppress(OSError):

@@ -94,6 +94,7 @@ def _prepared(job: Job, watcher: Watcher, stopping: Callable[[], bool], found: C
 
     from mistral_cli.tune.training.base import (  # noqa: PLC0415
         check_base,
+        check_begun,
         go_on_with,
         load_base,
         put_adapter,
@@ -102,6 +103,8 @@ def _prepared(job: Job, watcher: Watcher, stopping: Callable[[], bool], found: C
     from mistral_cli.tune.training.loop import Training, make_arguments  # noqa: PLC0415
 
     check_base(job.model_folder)
+    if job.adapter:
+        check_begun(job.adapter)
     rows = make_sequences(job.train, job.recipe)
     arguments = make_arguments(job.recipe, job.folder / checkpoints.FOLDER, len(rows))
     identity = checkpoints.identify(job, rows, arguments.world_size)

@@ -15,6 +15,7 @@ from mistral_cli.tune.training.four_bits import is_ours, quantized_state
 from mistral_cli.tune.training.own_format import plain_state, transformers_config
 from mistral_cli.weights.adapters.files import find_adapter
 from mistral_cli.weights.adapters.lora_config import WEIGHTS
+from mistral_cli.weights.adapters.pairs import read_pairs
 from mistral_cli.weights.files import HUGGINGFACE, find_files, read_tensors
 from mistral_cli.weights.formats import main_dtype
 from mistral_cli.weights.mapped_tensors import STORED
@@ -38,6 +39,15 @@ def check_base(folder: Path) -> None:
     if done is not None and (is_own or done not in ("nf4", "fp4")):
         message = f"{folder} is quantized already ({done:.40}), and no adapter is trained on that."
         raise CheckpointError(message, "Take the model as it was published, with --quantize nf4.")
+
+
+def check_begun(folder: Path) -> None:
+    """Refuse an adapter that no training can go on from, before anything is loaded.
+
+    Raises:
+        ModelNotFoundError, CheckpointError: it is not there, damaged, or holds NaN or infinity.
+    """
+    read_pairs(find_adapter(folder), torch.float32, torch.device("cpu"))
 
 
 def load_base(folder: Path, recipe: Recipe, device: torch.device) -> Any:
