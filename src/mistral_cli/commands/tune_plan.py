@@ -69,7 +69,8 @@ def _steps(prepared: Prepared) -> str:
     recipe = prepared.recipe
     rows = "sequences" if recipe.packing else "samples"
     at_once = recipe.batch * recipe.accumulate * processes()
-    how = f"{recipe.steps:,} were asked for" if recipe.steps else f"{recipe.epochs:g} × {prepared.sequences:,} {rows}"
+    asked = f"{recipe.steps:,} {'was' if recipe.steps == 1 else 'were'} asked for"
+    how = asked if recipe.steps else f"{recipe.epochs:g} × {prepared.sequences:,} {rows}"
     about = "" if prepared.data.dataset else ", if each row is one sample"
     return f"{prepared.steps:,} of up to {at_once:,} {rows} ({how}{about})"
 

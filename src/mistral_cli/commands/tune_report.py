@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mistral_cli.commands.sizes import size
+from mistral_cli.commands.sizes import counted, size
 from mistral_cli.commands.tune_answers import (
     Answered,
     Question,
@@ -42,7 +42,7 @@ def report(outcome: Outcome, prepared: Prepared, losses: Sequence[float], consol
     _show_curve(losses, console)
     _show_evaluations(outcome, console)
     peak = f", {size(outcome.peak_bytes)} of memory at most" if outcome.peak_bytes else ""
-    console.notice(f"{outcome.steps:,} steps in {time_left(outcome.seconds)}{peak}.")
+    console.notice(f"{counted(outcome.steps, 'step')} in {time_left(outcome.seconds)}{peak}.")
     name, folder = shlex.quote(prepared.name), shlex.quote(str(outcome.folder))
     show_command("To use it:", f"mistral chat -m {name} --adapter {folder}", console)
 
