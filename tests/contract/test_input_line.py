@@ -116,6 +116,16 @@ def test_a_question_of_ours_and_another_program_get_whole_lines(open_terminal, t
     assert path.read_text() == "Hello there, friend.\n"
 
 
+def test_a_line_typed_while_another_program_has_the_terminal_is_sent_after_it(open_terminal, gate: Path) -> None:
+    terminal = open_terminal(fake("chat", answers=["First.", "Second."]), SHELL="/bin/sh")
+    terminal.ask("one")
+    terminal.ask(f"/pipe echo begun; until test -e {gate}; do sleep 0.1; done")
+    terminal.expect("(?<!echo )begun\r\n")
+    terminal.type("two\r")
+    gate.touch()
+    terminal.expect(r"Second\.")
+
+
 def test_the_editor_opens_on_the_line(open_terminal) -> None:
     terminal = open_terminal(fake("chat", answers=[]), VISUAL="sed -i s/draft/edited/")
     terminal.expect(READY)

@@ -9,13 +9,15 @@ import select
 import signal
 import sys
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import FrameType
 
 _CHUNK = 1 << 16
+_UNREAD: Final[list[str]] = []
+"""Keys that came while lines were read, and that nobody read: the terminal belongs to the process, and so do they."""
 
 
 @contextlib.contextmanager
@@ -38,18 +40,47 @@ def keys_kept() -> Iterator[str]:
             yield ""
             return
         with _resuming(lambda _number, _frame: switch()):
-            yield _waiting(sys.stdin.fileno()).decode(errors="replace").replace("\n", "\r").replace("\0", "")
+            yield _as_keys(_waiting(sys.stdin.fileno()))
 
 
 @contextlib.contextmanager
 def lines_read() -> Iterator[bool]:
     """While entered, the terminal is as other programs want it: whole lines, shown as they are typed.
 
-    Yields whether there is one whose keys are ours.
+    Yields whether there is one whose keys are ours. Those that are left in the end, of whole lines too, are taken where
+    keys are waited for: ``keys_unread`` returns them.
     """
     terminal = _terminal_with(input_on=("ICRNL",), local_on=("ECHO", "ICANON"), local_off=("NOFLSH",))
-    with _resuming(None), terminal as switch:
-        yield switch is not None
+    try:
+        with _resuming(None), terminal as switch:
+            yield switch is not None
+    finally:
+        _keep_unread()
+
+
+def keys_unread() -> str:
+    """Return what was typed for us while another had the terminal, and forget it."""
+    keys = "".join(_UNREAD)
+    _UNREAD.clear()
+    return keys
+
+
+def _keep_unread() -> None:
+    """Take what waits in a terminal that hands over key by key again: of each Enter it has made a Ctrl-J."""
+    descriptor = _own_terminal()
+    modes = None if descriptor is None else _modes_of(descriptor)
+    if descriptor is None or modes is None:
+        return
+    import termios
+
+    if not modes[3] & termios.ICANON:
+        with contextlib.suppress(OSError):  # the window was closed
+            _UNREAD.append(_as_keys(_waiting(descriptor)))
+
+
+def _as_keys(typed: bytes) -> str:
+    """Return what was typed into a line as the keys that it was: each line end an Enter, and no Ctrl-D among them."""
+    return typed.decode(errors="replace").replace("\n", "\r").replace("\0", "")
 
 
 @contextlib.contextmanager

@@ -15,6 +15,7 @@ from prompt_toolkit.input.typeahead import store_typeahead
 from prompt_toolkit.input.vt100_parser import Vt100Parser
 from prompt_toolkit.output import ColorDepth
 
+from mistral_cli.ui.echo import keys_unread
 from mistral_cli.ui.keyboard.completer import ChatCompleter, is_asked_for
 from mistral_cli.ui.keyboard.display import SafeDisplay, open_screen, style
 from mistral_cli.ui.keyboard.keys import bindings
@@ -105,6 +106,7 @@ class Keyboard:
         """
         self._status = status_of(self._chat)
         draft, self._chat.draft = self._chat.draft, ""
+        self.type_ahead(keys_unread())
         with self._strikes.held():
             try:
                 line = self._session.prompt(default=draft, set_exception_handler=False, pre_run=self._prepare)
