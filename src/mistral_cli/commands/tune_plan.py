@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from mistral_cli.commands.sizes import size
+from mistral_cli.commands.sizes import counted, size
 from mistral_cli.commands.tune_prepare import Prepared, processes
 from mistral_cli.errors import OutOfMemoryError
 
@@ -33,13 +33,13 @@ def plan_rows(prepared: Prepared, free: int) -> Iterator[tuple[str, str]]:
     yield (
         "trained",
         f"{count.trained:,} of {count.total:,} parameters ({count.share:.2%}): "
-        f"{_count(count.adapters, 'adapter')} of rank {recipe.rank:,} on {recipe.targets}",
+        f"{counted(count.adapters, 'adapter')} of rank {recipe.rank:,} on {recipe.targets}",
     )
     if recipe.adapter:
         yield "goes on", f"from {recipe.adapter}"
     yield "data", _data(prepared)
     if prepared.data.apart:
-        yield "apart", f"{_count(len(prepared.data.apart), 'sample')} kept apart, asked before and after"
+        yield "apart", f"{counted(len(prepared.data.apart), 'sample')} kept apart, asked before and after"
     yield "steps", _steps(prepared)
     yield "memory", _memory(_planned(prepared), prepared, free)
 
@@ -50,19 +50,15 @@ def _planned(prepared: Prepared) -> Memory:
     return plan_memory(prepared.base, prepared.recipe, prepared.load)
 
 
-def _count(number: int, thing: str) -> str:
-    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
-
-
 def _data(prepared: Prepared) -> str:
     data = prepared.data
-    rows = _count(data.rows, "row")
+    rows = counted(data.rows, "row")
     if data.dataset is None:
         return f"{rows}; tokens are not known without a tokenizer ({data.problem.rstrip('.')})"
     kinds = ", ".join(data.dataset.kinds)
     count, tokens = len(data.dataset.samples), data.dataset.tokens
     learnt = data.dataset.trained_tokens
-    return f"{_count(count, 'sample')} of {rows} ({kinds}): {tokens:,} tokens, of which {learnt:,} are learnt"
+    return f"{counted(count, 'sample')} of {rows} ({kinds}): {tokens:,} tokens, of which {learnt:,} are learnt"
 
 
 def _steps(prepared: Prepared) -> str:
