@@ -114,3 +114,12 @@ class Keeper:
 
     def _fail(self, error: StoreError) -> None:
         self._failure = f"{error} The chat goes on, but is not kept."
+        if self._is_deleted():
+            self._failure = "This chat was deleted meanwhile, so it is not kept any more. /new begins one that is."
+
+    def _is_deleted(self) -> bool:
+        """Tell whether another terminal deleted this chat."""
+        try:
+            return self.store is not None and self.session is not None and not self.store.holds(self.session.id)
+        except StoreError:
+            return False
