@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from mistral_cli.chat.conversation import Conversation
 from mistral_cli.chat.keeper import Keeper
 from mistral_cli.chat.store import open_store
-from mistral_cli.chat.turn import Turn
+from mistral_cli.contract import Done
 
 if TYPE_CHECKING:
     from pathlib import Path
