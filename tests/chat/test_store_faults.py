@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import resource
 import signal
 import sqlite3
 import subprocess
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 from kept import FULL, talk
 
+from full_disk import room_for_files
 from mistral_cli.chat.conversation import Conversation
 from mistral_cli.chat.keeper import Keeper
 from mistral_cli.chat.store import open_store, open_to_read
@@ -134,14 +134,11 @@ def test_a_full_disk_is_said_once_and_what_waited_is_kept_when_there_is_room_aga
     store = open_store(path)
     keeper = Keeper(store=store, warn=said.append)
     conversation = _said(keeper, Conversation(), "one")
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1, before[1]))
-    try:
+    with room_for_files() as allow:
+        allow(1)
         keeper.keep_input("two")
         conversation = _said(keeper, conversation, "two")
         conversation = _said(keeper, conversation, "three")
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert len(said) == 1
     assert "The chat goes on, but is not kept" in said[0]
     assert str(path) in said[0]

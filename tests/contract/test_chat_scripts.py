@@ -52,10 +52,19 @@ def test_a_full_disk_behind_stdout_is_said(script: str) -> None:
     assert done.stderr.endswith(b"error: No space left on device.\n")
 
 
+def run_with_files_up_to(most: int, command: list[str]) -> subprocess.CompletedProcess[bytes]:
+    """Run where no file grows beyond so many KiB.
+
+    Of what others write there, they leave parts: Python of the modules that it compiles, coverage of what it counted.
+    """
+    limited = ["bash", "-c", 'ulimit -f "$0"; exec "$@"', str(most), *command]
+    return run(limited, env=environment(PYTHONDONTWRITEBYTECODE="1", COVERAGE_PROCESS_CONFIG=None))
+
+
 def test_where_the_store_finds_no_room_the_chat_goes_on_and_can_be_exported(tmp_path: Path) -> None:
     (tmp_path / "script").write_text(f"one\ntwo\n/export {tmp_path}/talk.md\n/write {tmp_path}/large.txt\n")
     command = fake("chat", flags={"script": str(tmp_path / "script")}, answers=["First.", "x" * 9000], context=20_000)
-    shell = run(["bash", "-c", 'ulimit -f 12; "$@"', "bash", *command])  # no file of more than 12 KiB
+    shell = run_with_files_up_to(12, command)
     assert shell.stdout == b"First.\n" + b"x" * 9000 + b"\n"
     assert shell.stderr.count(b"The chat goes on, but is not kept.") == 1
     assert shell.stderr.count(b"warning: ") == 1
@@ -67,7 +76,7 @@ def test_an_export_that_finds_no_room_leaves_what_was_there(tmp_path: Path) -> N
     (tmp_path / "script").write_text(f"one\n/export! {tmp_path}/talk.md\n")
     answer = "words " * 2000
     command = fake("chat", flags={"script": str(tmp_path / "script"), "store": False}, answers=[answer], context=9000)
-    shell = run(["bash", "-c", 'ulimit -f 4; "$@" >/dev/null', "bash", *command])
+    shell = run_with_files_up_to(4, command)
     assert shell.returncode == 1
     assert b"talk.md cannot be written: File too large. Name another place." in shell.stderr
     assert (tmp_path / "talk.md").read_text() == "old"
@@ -96,8 +105,10 @@ def test_locale_encoding_and_optimisation_do_not_change_a_chat(tmp_path: Path, c
 @pytest.mark.parametrize("name", ["../../x", "CON", "x" * 300, "-rf", "a/b", "last"])
 def test_a_chat_cannot_be_called_what_no_file_can(tmp_path: Path, name: str) -> None:
     (tmp_path / "script").write_text(f"one\n/save {name}\n")
-    done = run(fake("chat", flags={"script": str(tmp_path / "script")}))
+    (deep := tmp_path / "a" / "b").mkdir(parents=True)
+    done = run(fake("chat", flags={"script": str(tmp_path / "script")}), cwd=deep)
     assert done.returncode == 2
     assert b"cannot be the name of a chat" in done.stderr
     assert _kept() == [("one", "Hello there, friend.", "stop")]
-    assert not (tmp_path.parent.parent / "x").exists()
+    assert not list(deep.iterdir())
+    assert not [*tmp_path.glob("x*"), *Path(os.environ["MISTRAL_CLI_HOME"]).parents[1].glob("x")]

@@ -15,6 +15,7 @@ import torch
 from safetensors.torch import load_file
 from trainings import Noted, make_job, never, write_small_model
 
+from full_disk import room_for_files
 from mistral_cli.errors import CheckpointError, MistralError, UsageError
 from mistral_cli.tune.train import train
 from mistral_cli.tune.training import checkpoints
@@ -144,9 +145,8 @@ def test_another_recipe_or_other_data_is_refused(model: Path, tmp_path: Path) ->
 @pytest.fixture
 def file_size() -> Iterator[object]:
     """Give a function that lets no file grow beyond so many bytes: as a full disk does."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    yield lambda most: resource.setrlimit(resource.RLIMIT_FSIZE, (most, before[1]))
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    with room_for_files() as allow:
+        yield allow
 
 
 def test_on_a_full_disk_it_ends_with_the_last_checkpoint_whole(

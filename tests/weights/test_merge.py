@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import shutil
 import warnings
 from dataclasses import replace
@@ -15,6 +14,7 @@ import torch
 from transformers import AutoModelForCausalLM
 from written_checkpoints import DENSE, SPARSE, draw_weights, write_huggingface, write_mistral
 
+from full_disk import room_for_files
 from lora_files import write_adapter
 from mistral_cli.errors import CheckpointError, MistralError, UsageError
 from mistral_cli.weights.adapters.attached import Adapters
@@ -159,13 +159,10 @@ def test_a_full_disk_ends_it_and_what_was_there_stays(
         target.mkdir()
         (target / "config.json").write_text(before)
     there = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
-    try:
+    with room_for_files() as allow:
+        allow(20_000)
         with pytest.raises(MistralError, match=r"merged cannot be written: .*File too large") as caught:
             merge(folder, [(str(adapter), 1)], target, force=True)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert (caught.value.exit_code, caught.value.hint) == (1, "Name another folder, or free some space.")
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == there
     merge(folder, [(str(adapter), 1)], target, force=True)  # and then there is room

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import resource
 import shutil
 import signal
 import subprocess
@@ -16,6 +15,7 @@ import pytest
 import torch
 from quantized_copies import load, only, same
 
+from full_disk import room_for_files
 from mistral_cli.weights.quantized_cache import QuantizedCache
 from mistral_cli.weights.quantized_file import Identity
 
@@ -28,10 +28,9 @@ if TYPE_CHECKING:
 @pytest.fixture
 def small_files():
     """Let no file grow beyond 20 kB: as a full disk does."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    with room_for_files() as allow:
+        allow(20_000)
+        yield
 
 
 def test_on_a_full_disk_the_model_loads_with_one_warning_and_leaves_nothing(
