@@ -73,7 +73,7 @@ def tiny_model(folder: Path) -> dict[str, bytes]:
 
 def on_a_terminal(hub: StandInHub, *arguments: str) -> pexpect.spawn[str]:
     env = environment(hub, TERM="xterm")
-    return pexpect.spawn(sys.executable, list(arguments), env=env, encoding="utf-8", timeout=30, dimensions=(24, 200))
+    return pexpect.spawn(sys.executable, list(arguments), env=env, encoding="utf-8", timeout=120, dimensions=(24, 200))
 
 
 def test_without_a_terminal_nothing_is_downloaded_unless_yes_is_said(hub: StandInHub) -> None:

@@ -213,7 +213,7 @@ def test_on_a_terminal_it_asks_for_the_model_and_then_for_the_copies(
     answers: str, code: int, is_left: tuple[bool, int]
 ) -> None:
     keep_copy(cache_model())
-    child = pexpect.spawn(sys.executable, ["-m", "mistral_cli", "remove", "owner/model"], encoding="utf-8", timeout=30)
+    child = pexpect.spawn(sys.executable, ["-m", "mistral_cli", "remove", "owner/model"], encoding="utf-8", timeout=120)
     child.expect(r"Remove owner/model \(5\.03 kB\) for good\? \[y/N\] ")
     child.send(f"{answers[0]}\r")
     if answers[0] == "y":

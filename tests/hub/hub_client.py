@@ -46,7 +46,7 @@ def mistral(hub: StandInHub, *arguments: str, **env: str) -> subprocess.Complete
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
     )
 
 
@@ -57,7 +57,7 @@ def mistral_without_pauses(hub: StandInHub, *arguments: str) -> subprocess.Compl
         "hub_download.PAUSES = tuple(0 for _ in hub_download.PAUSES); main()"
     )
     command = [sys.executable, "-c", program, *arguments]
-    return subprocess.run(command, check=False, env=environment(hub), capture_output=True, text=True, timeout=60)
+    return subprocess.run(command, check=False, env=environment(hub), capture_output=True, text=True, timeout=300)
 
 
 def in_cache(repo_id: str, *parts: str) -> Path:
@@ -65,8 +65,8 @@ def in_cache(repo_id: str, *parts: str) -> Path:
 
 
 def wait_until(is_so: Callable[[], bool]) -> None:
-    """Wait for a condition that another process brings about; fail after half a minute."""
-    deadline = time.monotonic() + 30
+    """Wait for a condition that another process brings about; fail after two minutes."""
+    deadline = time.monotonic() + 120
     while not is_so():
         assert time.monotonic() < deadline, "it never came"
         time.sleep(0.01)

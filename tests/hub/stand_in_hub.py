@@ -94,8 +94,12 @@ class StandInHub:
             server.server_close()
 
     def env(self, **more: str) -> dict[str, str]:
-        """Return what a child process must have in its environment to talk to this hub."""
-        return {"HF_ENDPOINT": self.url, "HF_HUB_OFFLINE": "0", "NO_PROXY": "127.0.0.1", **more}
+        """Return what a child process must have in its environment to talk to this hub.
+
+        A busy machine may take its time to answer; only a hub that never does is given up as it is for everybody.
+        """
+        patient = {} if self.is_silent else {"HF_HUB_ETAG_TIMEOUT": "60", "HF_HUB_DOWNLOAD_TIMEOUT": "60"}
+        return {"HF_ENDPOINT": self.url, "HF_HUB_OFFLINE": "0", "NO_PROXY": "127.0.0.1", **patient, **more}
 
     def fetched(self, name: str) -> list[str | None]:
         """Return the range of each request of a file's content, None where all of it was asked for."""

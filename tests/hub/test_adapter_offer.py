@@ -41,7 +41,7 @@ def test_a_chat_fetches_one_that_it_is_asked_for_and_goes_on_where_nobody_wants_
     hub.repos["owner/mine"] = Repo({file.name: file.read_bytes() for file in mine.iterdir()})
     command = ["-m", "mistral_cli", "chat", "-m", str(model), "--adapter", "owner/mine", "--device", "cpu"]
     env = environment(hub, TERM="xterm")
-    child = pexpect.spawn(sys.executable, command, env=env, encoding="utf-8", timeout=30, dimensions=(24, 200))
+    child = pexpect.spawn(sys.executable, command, env=env, encoding="utf-8", timeout=120, dimensions=(24, 200))
     child.expect("The adapter owner/mine is not on this disk")
     child.expect(r"Download it now\? \[y/N\] ")
     child.send("y\r")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from huggingface_hub import HfApi, get_hf_file_metadata, hf_hub_url
 from huggingface_hub.errors import HTTPError
-from huggingface_hub.utils import logging
+from huggingface_hub.utils import get_session, logging
 
 from mistral_cli.errors import CheckpointError, MistralError, NetworkError
 from mistral_cli.weights import hub_cache
@@ -177,6 +177,7 @@ def _ask(repo_id: str, revision: str | None) -> ModelInfo:
 
 def within(seconds: float, ask: Callable[[], Info]) -> Info:
     """Return what ``ask`` returns, or raise TimeoutError: looking up a name may block longer than any time-out."""
+    get_session()  # reads certificates: on a busy machine for longer than a hub needs to answer
     answers: list[Info] = []
     errors: list[Exception] = []
 
