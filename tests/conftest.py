@@ -54,3 +54,9 @@ def _temporary_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytes
     monkeypatch.setenv("MISTRAL_CLI_HOME", str(home / "mistral"))
     monkeypatch.setenv("HF_HOME", str(home / "huggingface"))
     return home
+
+
+@pytest.fixture(autouse=True)
+def _no_sign_of_life(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no spinner begin to turn where a busy machine pauses in the midst of something short."""
+    monkeypatch.setattr("mistral_cli.ui.spinner.PATIENCE", 3600.0)

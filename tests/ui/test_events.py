@@ -32,7 +32,8 @@ def test_the_end_is_said_where_the_text_does_not_tell(reason, text, max_tokens, 
     assert console.err.file.text == said
 
 
-def test_progress_is_a_status_and_a_notice_is_a_line() -> None:
+def test_progress_is_a_status_and_a_notice_is_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mistral_cli.ui.spinner.PATIENCE", 0.01)
     console = fake_console(terminal=True)
     show_beside(PrefillProgress(0, 2048), console)
     show_beside(PrefillProgress(512, 2048), console)

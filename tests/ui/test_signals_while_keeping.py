@@ -92,8 +92,9 @@ class StruckWriter:
 
 
 @pytest.fixture
-def ask(tmp_path: Path) -> Callable[[str, tuple[int, ...]], list[tuple[str, str]]]:
+def ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, tuple[int, ...]], list[tuple[str, str]]]:
     """Return what asks one question, with signals at a moment, and returns the turns that were kept."""
+    monkeypatch.setattr("mistral_cli.ui.repl.LEAVES_WITHIN", 60.0)  # a busy machine may pause between two Ctrl-C
 
     def chat(moment: str, numbers: tuple[int, ...]) -> list[tuple[str, str]]:
         strikes, store = Strikes(moment, numbers), StruckStore(tmp_path / "chats.db", connect(tmp_path / "chats.db"))
