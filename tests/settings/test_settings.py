@@ -177,6 +177,24 @@ def test_a_config_file_that_is_not_utf8_is_refused(home: dict[str, str]) -> None
         load_settings({}, home)
 
 
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [("seed = " + "9" * 5000, "Exceeds the limit"), ("stop = " + "[" * 100_000, "recursion|nested")],
+)
+def test_a_config_file_that_no_parser_takes_is_refused(text: str, reason: str, home: dict[str, str]) -> None:
+    _write(home, text)
+    with pytest.raises(UsageError, match=rf"config\.toml cannot be read: .*({reason})"):
+        load_settings({}, home)
+
+
+def test_a_folder_in_place_of_the_config_file_is_refused(home: dict[str, str], tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    path.mkdir()
+    with pytest.raises(UsageError) as caught:
+        load_settings({}, home)
+    assert caught.value.message == f"{path} cannot be read: Is a directory."
+
+
 def test_unknown_keys_and_variables_are_warned_of_with_the_nearest_name(home: dict[str, str]) -> None:
     path = _write(home, "\ntemprature = 1\n")
     settings = load_settings({}, home | {"MISTRAL_CLI_MODLE": "x"})

@@ -51,5 +51,6 @@ def read_toml(path: Path) -> TomlFile:
         line = re.search(r"at line (\d+)", str(error))
         where = line[1] if line else str(text.count("\n") + 1)
         raise UsageError(f"{path}:{where}: not TOML: {error}.") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} cannot be read: {error}.") from None
+    except (OSError, ValueError, RecursionError) as error:  # not UTF-8, a number without an end, lists within lists
+        reason = (isinstance(error, OSError) and error.strerror) or error
+        raise UsageError(f"{path} cannot be read: {reason}.") from None
