@@ -63,10 +63,10 @@ def test_products_run_on_torchs_own_threads() -> None:
         torch.set_num_threads(2)
         torch.randn(512, 512) @ torch.randn(512, 512)
         torch.randn(2**20).exp()  # wakes torch's pool
-        before = len(list(Path("/proc/self/task").iterdir()))
+        before = {task.name for task in Path("/proc/self/task").iterdir()}
         packed = packing.quantize(weight(1024, 1024), NF4)
         multiply(rows(8, 1024), packed)
-        after = len(list(Path("/proc/self/task").iterdir()))
+        after = {task.name for task in Path("/proc/self/task").iterdir()}
     finally:
         torch.set_num_threads(threads)
-    assert after == before
+    assert after <= before  # one of somebody else's may have ended
