@@ -137,7 +137,7 @@ def test_no_prompt_is_answered_twice(tuning: Tuning) -> None:
 def test_rows_that_are_there_twice_are_told(tuning: Tuning) -> None:
     write_capitals(tuning.data.parent, "What is the capital of France?,Paris.")
     tuning.run()
-    assert "Of 6 rows, 1 say what one before them does: `mistral data check` tells." in tuning.err
+    assert "1 of 6 rows repeats one before: `mistral data check` tells which." in tuning.err
 
 
 def test_an_adapter_is_trained_as_planned_and_put_onto_its_base(capfd, tmp_path: Path) -> None:

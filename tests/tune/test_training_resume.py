@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 
     from mistral_cli.tune.events import Outcome
 
-DROPPING = {"dropout": 0.2, "steps": 7}
-"""Random numbers are drawn in every batch; seven steps of two batches of two are more than two times eleven rows."""
+DROPPING = {"dropout": 0.2, "steps": 7, "eval_every": 100}
+"""Random numbers are drawn in every batch; seven steps of two batches of two are more than two times eleven rows. No
+rows are asked in between, so that whether to stop is asked after each batch alone."""
 
 
 @pytest.fixture(scope="module")
@@ -132,7 +133,7 @@ def test_another_recipe_or_other_data_is_refused(model: Path, tmp_path: Path) ->
     with pytest.raises(CheckpointError, match=r"is of a training with lr = 0\.01, and not 0\.02"):
         train(make_job(model, tmp_path, resume=True, lr=0.02), Noted(), never)
     job = make_job(model, tmp_path, resume=True)
-    with pytest.raises(CheckpointError, match="is of a training with another data"):
+    with pytest.raises(CheckpointError, match="is of a training with other data"):
         train(
             type(job)(
                 model_folder=model, recipe=job.recipe, train=job.train[1:], apart=(), folder=tmp_path, resume=True

@@ -126,9 +126,8 @@ def _tell_data(prepared: Prepared, console: Console) -> None:
         console.warning(described(data.bad, data.rows))
     repeated = sum(one.is_whole for one in data.dataset.repeats) if data.dataset else 0
     if repeated:
-        console.notice(
-            f"Of {data.rows:,} rows, {repeated:,} say what one before them does: `mistral data check` tells."
-        )
+        verb = "repeats" if repeated == 1 else "repeat"
+        console.notice(f"{repeated:,} of {data.rows:,} rows {verb} one before: `mistral data check` tells which.")
     if data.dataset is not None and data.dataset.cut:
         length = prepared.recipe.length
         lost = f", {data.dataset.dropped:,} of them with all that is learnt" if data.dataset.dropped else ""
