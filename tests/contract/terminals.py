@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pexpect
-from processes import DEADLINE, environment
+from processes import DEADLINE, environment, wait_until
 
 READY = r">.*?\x1b\[\?25h"
 """The prompt, drawn and waiting."""
@@ -49,9 +49,12 @@ class Terminal:
         self.process.ptyproc.closed = self.process.closed = True
 
     def end(self) -> int:
-        """Wait for the end and return what a shell would see in ``$?``."""
-        self.process.expect(pexpect.EOF)
-        self.seen += self.process.before
-        self.process.close()
+        """Wait for the end and return what a shell would see in ``$?``; the screen is read, unless it was hung up."""
+        if self.process.closed:
+            wait_until(lambda: not self.process.isalive())
+        else:
+            self.process.expect(pexpect.EOF)
+            self.seen += self.process.before
+            self.process.close()
         signalled = self.process.signalstatus
         return self.process.exitstatus if signalled is None else 128 + signalled

@@ -63,6 +63,22 @@ def test_an_answer_that_is_cut_short_is_kept_with_its_mark(open_terminal, gate: 
     assert [(turn.answer, turn.reason) for turn in _last().path()] == [("One ", "cancelled")]
 
 
+@pytest.mark.parametrize(
+    ("gate_at", "seen", "kept"),
+    [(1, "One ", ("One ", "cancelled")), (9, r"three\.\r\n(?s:.*)" + READY, ("One two three.", "stop"))],
+    ids=["in an answer", "at the prompt"],
+)
+def test_a_closed_window_ends_a_chat_with_129_and_what_was_said_is_kept(
+    open_terminal, gate: Path, gate_at: int, seen: str, kept: tuple[str, str]
+) -> None:
+    terminal = open_terminal(fake("chat", answers=["One two three."], gate=str(gate), gate_at=gate_at))
+    terminal.ask("one")
+    terminal.expect(seen)
+    terminal.hang_up()
+    assert terminal.end() == 129
+    assert [(turn.answer, turn.reason) for turn in _last().path()] == [kept]
+
+
 def test_two_terminals_keep_their_chats_side_by_side(open_terminal) -> None:
     terminals = [open_terminal(fake("chat", answers=["Noted."])) for _ in range(2)]
     for number in range(3):
