@@ -33,6 +33,8 @@ KEPT = 2
 
 _LEFT_OUT = ("training_args.bin", "README.md")
 """What transformers and peft put into a checkpoint, and nobody reads: a pickle, and a form to fill in."""
+_OTHER = {"data": "other data", "model": "another model"}
+"""Of what makes a training the one that it is, that which nobody would know by its value."""
 _FREE = ("save_every", "eval_every", "eval_split", "checkpointing", "batch", "accumulate")
 """Of a recipe, what may be another when a training goes on; the data itself is compared, and the rows of a step."""
 
@@ -99,7 +101,7 @@ def check_same(checkpoint: Checkpoint, identity: Mapping[str, object]) -> None:
         theirs = checkpoint.identity.get(name)
         if theirs == value:
             continue
-        shown = f"another {name}" if name in ("data", "model") else f"{name} = {theirs!s:.60}, and not {value!s:.60}"
+        shown = _OTHER.get(name) or f"{name} = {theirs!s:.60}, and not {value!s:.60}"
         hint = "Give what it was begun with (its recipe lies in the folder), or another folder."
         raise CheckpointError(f"{checkpoint.folder} is of a training with {shown}.", hint)
 
