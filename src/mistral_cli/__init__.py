@@ -5,8 +5,7 @@ Importing this package costs nothing: ``load`` and ``SamplingParams`` are reache
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+TYPE_CHECKING = False  # typing's own would be imported before Ctrl-C is settled, and takes longer than all the rest
 if TYPE_CHECKING:
     from mistral_cli.api import LLM, load
     from mistral_cli.contract import Done, Message, SamplingParams, TextDelta

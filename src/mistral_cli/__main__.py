@@ -3,10 +3,15 @@
 Where a shell asks for names to complete with, nothing but those is imported.
 """
 
+from __future__ import annotations
+
 import os
 import signal
 import sys
-from typing import NoReturn
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 
 def main() -> NoReturn:

@@ -49,6 +49,23 @@ main()
     assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, b"", b"")
 
 
+def test_little_is_imported_before_ctrl_c_is_settled() -> None:
+    script = """
+import sys
+
+class Listed:
+    def find_spec(name, path=None, target=None):
+        print(name)
+
+sys.modules.pop("typing", None)
+sys.meta_path.insert(0, Listed)
+import mistral_cli.__main__
+"""
+    done = run([sys.executable, "-c", script])
+    assert b"mistral_cli.__main__" in done.stdout.split()
+    assert b"typing" not in done.stdout.split()
+
+
 def test_being_told_to_end_is_obeyed_even_where_a_library_swallows_it(tmp_path: Path) -> None:
     script = """
 import contextlib, os, signal, sys
