@@ -44,6 +44,9 @@ class Watching:
         """Keep it."""
         self.steps.append(step)
 
+    def asking(self, _asked: int, _rows: int) -> None:
+        """Nothing is kept apart."""
+
     def evaluated(self, _: Evaluation) -> None:
         """Nothing is kept apart."""
 

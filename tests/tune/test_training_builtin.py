@@ -40,6 +40,7 @@ RECIPE = Recipe(
     accumulate=1,
     steps=80,
     seed=1,
+    eval_every=40,
     save_every=80,
     checkpointing=False,
 )
@@ -78,7 +79,8 @@ def test_the_built_in_model_learns_a_table_of_words_and_forgets_it_with_the_adap
     assert outcome.steps == len(watcher.steps) == 80
     assert outcome.before.perplexity > 1000
     assert outcome.after.perplexity < 2
-    assert watcher.evaluations == [outcome.before, outcome.after]
+    assert watcher.evaluations == [outcome.before, *outcome.between, outcome.after]
+    assert [evaluation.step for evaluation in watcher.evaluations] == [0, 40, 80]
     backend = load_native(builtin_path(), name="builtin")
     bare = answers(backend)
     assert not set(bare) & set(WORDS.values())
