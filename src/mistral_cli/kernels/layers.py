@@ -1,8 +1,8 @@
 """Whole layers of a decoder in one call of the library. Knows packed weights and addresses; no module of a model.
 
-What is computed is what ``elementwise``, ``products`` and ``attention`` compute one at a time, in the same order: the
-bits are the same. It exists because between two products, which send gigabytes past the processor's caches, every line
-of Python costs ten times what it costs elsewhere.
+What is computed is what ``elementwise``, ``products``, ``updates`` and ``attention`` compute one at a time, in the same
+order: the bits are the same. It exists because between two products, which send gigabytes past the processor's caches,
+every line of Python costs ten times what it costs elsewhere.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from mistral_cli.errors import OutOfMemoryError
-from mistral_cli.kernels import attention
+from mistral_cli.kernels import attention, updates
 from mistral_cli.kernels.library import load
 from mistral_cli.kernels.packing import TYPES
 from mistral_cli.kernels.products import levels
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from mistral_cli.kernels.attention import Held
     from mistral_cli.kernels.linear import PackedLinear
 
-_LAYER = struct.Struct("@" + "6qd" * 7 + "4q2dq")
+_LAYER = struct.Struct("@" + "6qd2q" * 7 + "4q2dq")
 _PASS = struct.Struct("@17q")
 
 
@@ -55,16 +55,22 @@ class Row:
     sin: Tensor
 
 
-def pack_layer(linears: Sequence[PackedLinear], norms: Sequence[tuple[Tensor, float]], window: int | None) -> bytes:
-    """Return one ``Layer`` of ``csrc/layers.cpp``.
+def pack_layer(
+    linears: Sequence[PackedLinear],
+    added: Sequence[array[int]],
+    norms: Sequence[tuple[Tensor, float]],
+    window: int | None,
+) -> bytes:
+    """Return one ``Layer`` of ``csrc/layers.cpp``; all that is given here must outlive it.
 
     Args:
-        linears: query, key, value, out, gate, up, down; they and the norms must outlive the result.
+        linears: query, key, value, out, gate, up, down.
+        added: what ``updates.pack`` made of the updates of each of them.
         norms: weight (float32 or bfloat16) and eps of that before attention and that before the feed-forward block.
         window: W, or None.
     """
     words: list[float] = []
-    for layer in linears:
+    for layer, own in zip(linears, added, strict=True):
         address, step = levels(layer.scheme, layer.fine)
         words += (
             layer.nibbles.data_ptr(),
@@ -74,6 +80,7 @@ def pack_layer(linears: Sequence[PackedLinear], norms: Sequence[tuple[Tensor, fl
             layer.out_features,
             layer.in_features,
             step,
+            *updates.address(own),
         )
     for weight, _ in norms:
         words += (weight.data_ptr(), TYPES[weight.dtype])
@@ -126,7 +133,7 @@ def run(
         sizes.kv_heads,
         sizes.head_dim,
     )
-    if library.functions.layers_run(call):
+    if library.functions.layers_pass(call):
         raise OutOfMemoryError(f"No memory for {batch * tokens} tokens.", "Use a smaller batch.")
 
 

@@ -12,7 +12,7 @@ import torch
 from torch.nn.modules import module as _every_module
 
 from mistral_cli.kernels import attention as attention_kernel
-from mistral_cli.kernels import elementwise
+from mistral_cli.kernels import elementwise, updates
 from mistral_cli.kernels.attention import WIDEST, Held
 from mistral_cli.kernels.linear import PackedLinear
 from mistral_cli.kernels.packing import TYPES
@@ -41,14 +41,26 @@ def project(model: Mistral, hidden: Tensor, *modules: Callable[[Tensor], Tensor]
         return layers.project(hidden.to(model.dtype), *modules)
     if not all(map(is_transparent, packed)):
         return layers.project(hidden, *modules)
-    pairs = zip(modules, multiply_joined(hidden, packed), strict=True)
-    return tuple(_adapted(module, out, hidden) if isinstance(module, LoraLinear) else out for module, out in pairs)
+    return _adapted(modules, multiply_joined(hidden, packed), hidden)
 
 
-def _adapted(layer: LoraLinear, results: Tensor, hidden: Tensor) -> Tensor:
-    """Add what adapters make of ``hidden`` (B, …, inputs), row by row, so that rows stay independent."""
-    if len(results) == 1:
-        return layer.added(results, hidden)
+def _adapted(
+    modules: Sequence[Callable[[Tensor], Tensor]], results: tuple[Tensor, ...], hidden: Tensor
+) -> tuple[Tensor, ...]:
+    """Add what the adapters of each of ``modules`` make of ``hidden`` (B, …, inputs); rows stay independent."""
+    adapted = [(module, out) for module, out in zip(modules, results, strict=True) if isinstance(module, LoraLinear)]
+    if not adapted:
+        return results
+    own = [module.updates() for module, _ in adapted]
+    if hidden.dtype == torch.float32 and all(updates.readable(update) for each in own for update in each):
+        updates.add_([out for _, out in adapted], hidden, own)
+        return results
+    pairs = zip(modules, results, strict=True)
+    return tuple(_added(module, out, hidden) if isinstance(module, LoraLinear) else out for module, out in pairs)
+
+
+def _added(layer: LoraLinear, results: Tensor, hidden: Tensor) -> Tensor:
+    """Add what the adapters of one layer make of ``hidden``, row by row."""
     each = zip(torch.split(results, 1), torch.split(hidden, 1), strict=True)
     return torch.cat([layer.added(result, row) for result, row in each])
 
@@ -60,7 +72,7 @@ def under(module: Callable[[Tensor], Tensor]) -> object:
 
 def project_apart(model: Mistral, hidden: Tensor, *modules: Callable[[Tensor], Tensor]) -> tuple[Tensor, ...]:
     """Do what ``project`` does; layers that are not packed see one row at a time, so that rows stay independent."""
-    if len(hidden) == 1 or all(map(is_transparent, modules)):
+    if len(hidden) == 1 or all(map(is_transparent, map(under, modules))):
         return project(model, hidden, *modules)
     each = [layers.project(row, *modules) for row in torch.split(hidden.to(model.dtype), 1)]
     return tuple(map(torch.cat, zip(*each, strict=True)))

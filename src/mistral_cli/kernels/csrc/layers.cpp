@@ -11,10 +11,11 @@
 
 namespace {
 
-// Weights in 4 bits; see products::Call.
+// Weights in 4 bits, see products::Call, and what is added to their product, see updates::Call.
 struct Matrix {
   int64_t nibbles, scales, nested, levels, outputs, inputs;
   double step;
+  int64_t updates, updates_count;
 };
 
 struct Layer {
@@ -88,9 +89,11 @@ struct Clock {
 
 int64_t address(const void *pointer) { return reinterpret_cast<int64_t>(pointer); }
 
-// What each of `count` matrices makes of the same rows.
+// What each of `count` matrices, and the updates beside it, makes of the same rows.
 bool multiply(const Pass &pass, const float *x, int count, const Matrix *const *matrices, float *const *results) {
   products::Call calls[3] = {};
+  updates::Call added[3] = {};
+  int64_t updates = 0;
   for (int i = 0; i < count; i++) {
     const Matrix &matrix = *matrices[i];
     products::Call &call = calls[i];
@@ -100,8 +103,11 @@ bool multiply(const Pass &pass, const float *x, int count, const Matrix *const *
     call.rows = pass.all(), call.outputs = matrix.outputs, call.inputs = matrix.inputs;
     call.nibbles = matrix.nibbles, call.scales = matrix.scales, call.nested = matrix.nested;
     call.levels = matrix.levels, call.step = matrix.step;
+    added[i] = {pass.variant, pass.threads, call.x, call.y, call.rows, call.outputs, call.inputs, matrix.updates,
+                matrix.updates_count};
+    updates += matrix.updates_count;
   }
-  return products_joined(calls, count) == 0;
+  return products_joined(calls, count) == 0 && (!updates || updates_add(added, count) == 0);
 }
 
 bool multiply(const Pass &pass, const float *x, const Matrix &matrix, float *y) {
@@ -234,7 +240,7 @@ extern "C" {
 void layers_watch(int64_t *times) { watched = times; }
 
 // Returns 0, or 1 if there is no memory for what is computed on the way.
-int layers_run(const Pass *pass) {
+int layers_pass(const Pass *pass) {
   const Scratch scratch(*pass);
   const Layer *layers = reinterpret_cast<const Layer *>(pass->layers);
   const Cache *caches = reinterpret_cast<const Cache *>(pass->caches);

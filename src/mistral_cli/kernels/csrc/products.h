@@ -18,6 +18,8 @@
 #pragma once
 #include <cstdint>
 
+#include "updates.h"
+
 static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "words are read as bytes");
 
 namespace products {
@@ -108,6 +110,7 @@ struct Variant {
   const char *name;
   Kernel coarse, fine;
   float (*encode)(const void *weights, int32_t type, int64_t at, const float *midpoints, bool mirrored, uint8_t *codes);
+  updates::Kernel updates;
 };
 
 // The best first; null past those that this processor has.

@@ -16,6 +16,7 @@
 #pragma once
 #include "rounding.h"
 #include "unroll.h"
+#include "updates_tile.h"
 
 namespace {
 
@@ -253,7 +254,7 @@ constexpr Kernel kernel() {
 
 template <class CoarseV, class FineV>
 constexpr Variant variant(const char *name) {
-  return {name, kernel<CoarseV>(), kernel<FineV>(), encode_group};
+  return {name, kernel<CoarseV>(), kernel<FineV>(), encode_group, kUpdates};
 }
 
 }  // namespace

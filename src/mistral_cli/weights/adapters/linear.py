@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from torch import Tensor, nn
 from torch.nn import functional
 
+from mistral_cli.kernels.updates import Update
+
 if TYPE_CHECKING:
     from mistral_cli.weights.adapters.pairs import LoraPair
 
@@ -40,3 +42,10 @@ class LoraLinear(nn.Module):
             update = functional.linear(functional.linear(x.to(pair.down.dtype), pair.down), pair.up)
             result = result + (update * factor).to(result.dtype)
         return result
+
+    def updates(self) -> list[Update]:
+        """Return what is added, in order, as the library takes it."""
+        return [
+            Update(down=pair.down, up=pair.up, factor=self.strengths[name] * pair.scaling)
+            for name, pair in self.pairs.items()
+        ]

@@ -26,14 +26,14 @@ def adapter_dtype(dtype: torch.dtype, device: torch.device) -> torch.dtype:
     return torch.promote_types(dtype, torch.float32) if device.type == "cpu" else dtype
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class LoraPair:
     """What one linear layer's output gets added: ``scaling * up(down(x))``."""
 
     down: Tensor
     """(rank, inputs), PEFT's ``lora_A``."""
     up: Tensor
-    """(outputs, rank), PEFT's ``lora_B``."""
+    """(outputs, rank), PEFT's ``lora_B``; numbers of one rank side by side, as ``kernels.updates`` reads them."""
     scaling: float
 
 
@@ -49,9 +49,13 @@ def read_pairs(files: AdapterFiles, dtype: torch.dtype, device: torch.device) ->
         down, up = (stored_tensor(info, content) for info in infos)
         if not (down.isfinite().all() and up.isfinite().all()):
             raise CheckpointError(f"{files.folder / WEIGHTS} holds NaN or infinity in {module}.", "Train it again.")
-        down, up = (matrix.to(device, dtype, copy=True) for matrix in (down, up))
+        down, up = _copied(down, dtype, device), _copied(up.T, dtype, device).T
         if not (down.isfinite().all() and up.isfinite().all()):
             message = f"{files.folder / WEIGHTS} holds a number in {module} that is too large for {dtype}."
             raise CheckpointError(message, "Take --dtype bfloat16.")
         pairs[module] = LoraPair(down=down, up=up, scaling=files.config.scaling(module))
     return pairs
+
+
+def _copied(matrix: Tensor, dtype: torch.dtype, device: torch.device) -> Tensor:
+    return matrix.to(device, dtype, copy=True, memory_format=torch.contiguous_format)
