@@ -35,7 +35,8 @@ from mistral_cli.weights.quantized_cache import QuantizedCache
 
 def used():
     status = Path("/proc/self/status").read_text()
-    return sum(1024 * int(re.search(name + r":\\s+(\\d+)", status)[1]) for name in ("RssAnon", "RssShmem"))
+    parts = ("RssAnon", "RssShmem", "VmSwap")  # what a busy machine swapped out is used, too
+    return sum(1024 * int(re.search(name + r":\\s+(\\d+)", status)[1]) for name in parts)
 
 torch.set_num_threads(1)
 before, peak, done = used(), [0], threading.Event()
