@@ -72,8 +72,8 @@ def test_it_begins_and_ends_as_peft_has_it(model: Path, tmp_path: Path, shape: s
     job = replace(make_job(model, tmp_path / "more", apart=4, targets="all-linear"), adapter=begun)
     watcher = Noted()
     outcome = train(job, watcher, never)
-    assert outcome.before.loss == pytest.approx(loss_by_peft(model, begun, job), rel=1e-6)
-    assert outcome.after.loss == pytest.approx(loss_by_peft(model, job.folder, job), rel=1e-6)
+    assert outcome.before.loss == pytest.approx(loss_by_peft(model, begun, job), rel=1e-5)
+    assert outcome.after.loss == pytest.approx(loss_by_peft(model, job.folder, job), rel=1e-5)
     assert outcome.after.loss != outcome.before.loss
     assert {file.name: file.read_bytes() for file in begun.iterdir()} == kept
     before, after = (load_file(folder / "adapter_model.safetensors") for folder in (begun, job.folder))
