@@ -166,3 +166,26 @@ def test_a_gap_is_for_terminals_alone() -> None:
     for console in (terminal, pipe):
         console.gap()
     assert (terminal.out.file.text, pipe.out.file.text) == ("\n", "")
+
+
+@pytest.mark.parametrize(
+    ("left", "rows"),
+    [
+        ("abc", ["abc", "> "]),
+        ("abc\r\n", ["abc", "> "]),
+        ("0123456789", ["0123456789", "> "]),
+        ("0123456789ab", ["0123456789", "ab", "> "]),
+        ("", ["> "]),
+    ],
+)
+def test_a_line_is_fresh_whatever_another_program_left(left: str, rows: list[str]) -> None:
+    console, screen = fake_console(terminal=True, columns=10), pyte.Screen(10, 6)
+    console.fresh_line()
+    pyte.Stream(screen).feed(left + console.out.file.text + "> ")
+    assert [row.rstrip() for row in screen.display if row.strip()] == [row.rstrip() for row in rows]
+
+
+def test_a_pipe_gets_no_blanks_for_a_fresh_line() -> None:
+    console = fake_console()
+    console.fresh_line()
+    assert console.out.file.text == ""

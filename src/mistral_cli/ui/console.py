@@ -168,6 +168,14 @@ class Console:
         if self.out.is_terminal:
             self.rendered("\n")
 
+    def fresh_line(self) -> None:
+        """Go to the beginning of a line, below what another program may have left without a line end.
+
+        A row of blanks goes on into the next row unless it began at the first column; then it is taken back.
+        """
+        if self.out.can_redraw:
+            self.rendered(" " * self.out.columns + "\r\x1b[K")
+
     def json(self, value: object) -> None:
         """Write one JSON object on a line of its own."""
         self.line(json.dumps(value, ensure_ascii=False))

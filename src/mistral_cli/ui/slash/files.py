@@ -143,8 +143,8 @@ def _pipe(repl: Repl, words: str) -> None:
         code = run_in_front([shell, "-c", words], data=text.encode("utf-8", "surrogateescape"))
     except OSError as error:
         raise MistralError(f"{shell} cannot run the command: {error.strerror}.", "SHELL names the program.") from error
+    repl.console.fresh_line()
     if code == -signal.SIGINT:
-        repl.console.gap()  # the line that ^C stands on
         raise KeyboardInterrupt
     if code:
         raise MistralError(f"The command ended with {how_it_ended(code)}: {words:.60}")
