@@ -78,7 +78,7 @@ CompileOption = Annotated[
         "--compile/--no-compile",
         panel=MODEL,
         text="Compile the layers with torch for writing. Costs seconds before the first token, and needs a C++ "
-        "compiler; see with --stats whether it gains anything here.",
+        "compiler. In 4 bits on a CPU it gains nothing; elsewhere see with --stats.",
     ),
 ]
 ContextOption = Annotated[
