@@ -172,7 +172,7 @@ def test_without_a_terminal_a_model_that_is_not_here_is_named_with_the_command_a
 
 
 def test_a_model_that_is_here_is_taken_without_a_question_or_the_network(hub: StandInHub) -> None:
-    mistral(hub, "pull", "owner/model", "--yes")
+    assert mistral(hub, "pull", "owner/model", "--yes").returncode == 0
     hub.requests.clear()
     command = [sys.executable, "-c", OFFER]
     run = subprocess.run(command, env=environment(hub), capture_output=True, text=True, check=True)

@@ -50,7 +50,7 @@ def test_an_adapter_is_fetched_without_its_pickles_and_is_then_found(hub: StandI
 
 
 def test_the_library_itself_finds_what_was_fetched(hub: StandInHub) -> None:
-    mistral(hub, "pull", "owner/model", "--yes")
+    assert mistral(hub, "pull", "owner/model", "--yes").returncode == 0
     program = (
         "from huggingface_hub import hf_hub_download; "
         "print(hf_hub_download('owner/model', 'model.safetensors', local_files_only=True))"
@@ -62,14 +62,14 @@ def test_the_library_itself_finds_what_was_fetched(hub: StandInHub) -> None:
 
 def test_one_format_of_the_weights_is_fetched_and_no_pickle(hub: StandInHub) -> None:
     hub.repos["owner/model"].files["pytorch_model.bin"] = b"p" * 2000
-    mistral(hub, "pull", "owner/model", "--yes")
+    assert mistral(hub, "pull", "owner/model", "--yes").returncode == 0
     assert {item.path.rsplit("/", 1)[-1] for item in hub.requests if "/resolve/" in item.path} == {
         *("config.json", "params.json", "README.md", "model.safetensors", "tokenizer.model.v3")
     }
 
 
 def test_a_second_fetch_asks_for_no_content(hub: StandInHub) -> None:
-    mistral(hub, "pull", "owner/model", "--yes")
+    assert mistral(hub, "pull", "owner/model", "--yes").returncode == 0
     hub.requests.clear()
     run = mistral(hub, "pull", "owner/model")  # nothing to fetch, so nothing to agree to
     assert run.returncode == 0
@@ -113,6 +113,20 @@ def test_a_connection_that_always_breaks_at_the_same_place_is_given_up_with_what
 def test_a_hub_that_is_overworked_for_a_moment_is_asked_again(hub: StandInHub) -> None:
     hub.cdn_moods = [503, 429]
     assert mistral_without_pauses(hub, "pull", "owner/model", "--yes").returncode == 0
+
+
+def test_a_hub_that_closes_a_connection_between_two_requests_is_asked_again(hub: StandInHub) -> None:
+    hub.closes = {"config.json": 2, "model.safetensors": 1}
+    assert mistral_without_pauses(hub, "pull", "owner/model", "--yes").returncode == 0
+    assert hub.closes == {"config.json": 0, "model.safetensors": 0}
+
+
+def test_a_hub_that_always_closes_the_connection_is_given_up(hub: StandInHub) -> None:
+    hub.closes = {"config.json": 20}
+    run = mistral_without_pauses(hub, "pull", "owner/model", "--yes")
+    assert run.returncode == 7
+    assert "broke the connection" in run.stderr
+    assert hub.closes["config.json"] > 0
 
 
 def test_an_answer_that_is_too_short_every_time_is_given_up(hub: StandInHub) -> None:
@@ -179,7 +193,7 @@ def test_a_repository_that_lacks_a_shard_of_its_own_index_is_refused(hub: StandI
 
 
 def test_a_broken_link_in_the_cache_is_mended_by_fetching_again(hub: StandInHub) -> None:
-    mistral(hub, "pull", "owner/model", "--yes")
+    assert mistral(hub, "pull", "owner/model", "--yes").returncode == 0
     (resolve("owner/model") / "model.safetensors").resolve().unlink()
     assert not is_cached("owner/model")
     assert mistral(hub, "pull", "owner/model", "--yes").returncode == 0

@@ -67,9 +67,29 @@ def _fetch(plan: Plan, file: RemoteFile) -> Iterator[Progress]:
         yield from _fetch_blob(plan, file)
     else:
         yield Progress(file=file, new=file.size)
-    placed = Path(hf_hub_download(plan.repo_id, file.name, revision=plan.commit, cache_dir=hub_cache.cache_folder()))
+    placed = _placed(plan, file)
     if file.etag and not placed.is_symlink():
         plan.blob(file).unlink(missing_ok=True)  # no links on this disk: the library made a copy
+
+
+def _placed(plan: Plan, file: RemoteFile) -> Path:
+    """Return where the library has put a file.
+
+    It asks the hub about it first, and does not ask again where the connection, kept from the request before, was
+    closed at that moment.
+    """
+    for pause in PAUSES:
+        try:
+            return _place(plan, file)
+        except HfHubHTTPError:
+            raise
+        except HTTPError:
+            time.sleep(pause)
+    return _place(plan, file)
+
+
+def _place(plan: Plan, file: RemoteFile) -> Path:
+    return Path(hf_hub_download(plan.repo_id, file.name, revision=plan.commit, cache_dir=hub_cache.cache_folder()))
 
 
 def _fetch_blob(plan: Plan, file: RemoteFile) -> Iterator[Progress]:
