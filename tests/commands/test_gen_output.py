@@ -137,7 +137,7 @@ def test_a_fifo_is_written_to_and_not_replaced(tmp_path: Path) -> None:
     reader = threading.Thread(target=lambda: read.append(path.read_bytes()))
     reader.start()
     ask(prompt="P", output=str(path))
-    reader.join(30)
+    reader.join(300)
     assert read == [b"Hello there, friend.\n"]
     assert stat.S_ISFIFO(path.stat().st_mode)
 

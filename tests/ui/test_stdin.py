@@ -117,7 +117,7 @@ def test_waiting_is_said_once_the_patience_is_over(monkeypatch: pytest.MonkeyPat
     was_said = threading.Event()
 
     def feed() -> None:
-        was_said.wait(30)
+        was_said.wait(300)
         os.write(writing, b"late")
         os.close(writing)
 

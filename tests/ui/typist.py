@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     Step = str | Callable[["Typist"], bool]
     """Keys, or what has to hold before the next ones."""
 
-DEADLINE = 20.0
+DEADLINE = 240.0
 ENTER, ALT_ENTER, TAB, ESCAPE = "\r", "\x1b\r", "\t", "\x1b"
 UP, DOWN, RIGHT, LEFT, BACKSPACE = "\x1b[A", "\x1b[B", "\x1b[C", "\x1b[D", "\x7f"
 CTRL = {letter: chr(ord(letter) - 64) for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ_"}
