@@ -58,5 +58,6 @@ def _temporary_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytes
 
 @pytest.fixture(autouse=True)
 def _no_sign_of_life(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let no spinner begin to turn where a busy machine pauses in the midst of something short."""
+    """Let no spinner begin to turn, and no waiting be said, where a busy machine pauses in short work."""
     monkeypatch.setattr("mistral_cli.ui.spinner.PATIENCE", 3600.0)
+    monkeypatch.setattr("mistral_cli.ui.stdin.SAY_WAITING_AFTER", 3600.0)

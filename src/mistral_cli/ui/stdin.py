@@ -207,3 +207,4 @@ class _patience:  # noqa: N801 (reads as a verb: with patience)
 
     def __exit__(self, *_: object) -> None:
         self._timer.cancel()
+        self._timer.join()  # what is being said at this moment comes before what follows
