@@ -214,7 +214,7 @@ def test_a_program_that_is_told_to_end_keeps_it(chats: Chats) -> None:
         program.stdin.flush()
         assert program.stdout.readline()  # it waits for the next question now
         program.send_signal(signal.SIGTERM)
-        assert program.wait(60) == 128 + signal.SIGTERM
+        assert program.wait(240) == 128 + signal.SIGTERM
     assert len(kept()) == 1
     chats.play("And then?", resume="last")
     assert chats.last().record.reused_tokens > 20
