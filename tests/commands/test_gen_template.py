@@ -171,7 +171,12 @@ def test_an_unknown_key_is_warned_of() -> None:
         ("v3-tekken", r"A chat format: --chat-template"),
     ],
 )
-def test_a_name_that_leads_to_no_template(name: str, said: str) -> None:
+def test_a_name_that_leads_to_no_template(
+    name: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = tmp_path / "one" / "two"
+    here.mkdir(parents=True)
+    monkeypatch.chdir(here)
     with pytest.raises(UsageError, match=said) as caught:
         ask(template=name, prompt="P")
     assert caught.value.exit_code == 2
