@@ -78,7 +78,7 @@ CompileOption = Annotated[
         "--compile/--no-compile",
         panel=MODEL,
         text="Compile the layers with torch for writing. Costs seconds before the first token, and needs a C++ "
-        "compiler. In 4 bits on a CPU it gains nothing; elsewhere see with --stats.",
+        "compiler. On a CPU it helps models in bfloat16 and gains nothing in 4 bits; --stats tells.",
     ),
 ]
 ContextOption = Annotated[
