@@ -147,6 +147,12 @@ def test_what_came_in_the_block_strikes_when_it_is_left() -> None:
     assert (done, end.value.code) == (["all of it"], 143)
 
 
+def test_it_strikes_also_where_the_block_fails() -> None:
+    with pytest.raises(SystemExit), unbroken():  # noqa: PT012 (the block goes on after the signal)
+        os.kill(os.getpid(), signal.SIGTERM)
+        raise OSError("The terminal is gone.")
+
+
 def test_what_is_ignored_or_fatal_stays_so() -> None:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -26,16 +26,18 @@ def unbroken() -> Iterator[None]:
     Signals that are ignored, or end the process at once, stay what they are; outside the main thread nothing changes.
     """
     came: list[int] = []
-    with contextlib.ExitStack() as handlers:  # each is put back even where a signal strikes as another is
-        if threading.current_thread() is threading.main_thread():
-            for number in (getattr(signal, name) for name in _UNWINDING if hasattr(signal, name)):
-                handler = signal.getsignal(number)
-                if callable(handler):
-                    handlers.callback(signal.signal, number, handler)
-                    signal.signal(number, lambda number, _frame: came.append(number))
-        yield
-    for number in came:
-        signal.raise_signal(number)
+    try:
+        with contextlib.ExitStack() as handlers:  # each is put back even where a signal strikes as another is
+            if threading.current_thread() is threading.main_thread():
+                for number in (getattr(signal, name) for name in _UNWINDING if hasattr(signal, name)):
+                    handler = signal.getsignal(number)
+                    if callable(handler):
+                        handlers.callback(signal.signal, number, handler)
+                        signal.signal(number, lambda number, _frame: came.append(number))
+            yield
+    finally:  # also where the block failed: whoever told the program to end has told it
+        for number in came:
+            signal.raise_signal(number)
 
 
 class Interrupt:
